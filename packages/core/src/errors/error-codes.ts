@@ -1,0 +1,34 @@
+/**
+ * Every error code of Blockmill, with who must act. One registry, so that code, types and `docs/errors.md` stay in step
+ * (`error-codes.test.ts` compares them). Codes are stable: they may be matched on by users and alerts.
+ */
+export const ERROR_CODES = {
+  CONFIG_INVALID: 'A setting is missing, malformed, out of range or unknown.',
+  TASK_DEFINITION_INVALID: 'A task definition breaks a rule: its name, queue, arguments, retry policy or limits.',
+  TASK_MODULE_FAILED: 'A module of the tasks package could not be imported.',
+  TASK_NAME_TAKEN: 'Two task definitions have the same name.',
+  BROKER_REFUSED: 'The broker refused the credentials, the virtual host or the protocol.',
+  BROKER_UNREACHABLE: 'The broker could not be reached or went away.',
+  BROKER_TOPOLOGY_MISMATCH: 'A queue or exchange exists with other arguments than Blockmill declares.',
+  BROKER_PUBLISH_FAILED: 'The broker did not confirm a message: it was rejected, returned, or the confirm timed out.',
+  DATABASE_REFUSED: 'PostgreSQL refused the credentials or the database does not exist.',
+  DATABASE_UNREACHABLE: 'PostgreSQL could not be reached or went away.',
+  DATABASE_SCHEMA_OUTDATED: 'The database schema is older or newer than this version of Blockmill expects.',
+  CHAIN_UNREACHABLE: 'No chain endpoint could be reached, or a request timed out.',
+  CHAIN_WRONG_GENESIS: 'An endpoint serves another chain than the one this name is bound to.',
+  CHAIN_RPC_FAILED: 'The chain node answered a request with an error.',
+  CHAIN_DATA_INVALID: 'The chain node answered with data that cannot be decoded.',
+  MESSAGE_INVALID: 'A message body is not what its schema says.',
+  MESSAGE_TOO_LARGE: 'Arguments, a result or a message exceed their size limit.',
+  RANGE_INVALID: 'A block range or batch size breaks a rule.',
+  RESULT_NOT_JSON: 'A handler returned something that JSON cannot carry.',
+  RESULT_TOO_LARGE: 'A handler returned more than 256 KiB of JSON.',
+  TASK_UNKNOWN: 'No task of this name is registered.',
+  TASK_TIMED_OUT: 'An attempt ran longer than its timeout.',
+  TASK_STUCK: 'A handler ignored its aborted signal past the grace period.',
+  MAX_POSTPONES_REACHED: 'A task postponed itself more often than its limit allows.',
+  SERVICE_UNAVAILABLE: 'A private broker or database for tests and the demo could not be started.',
+} as const
+
+/** A stable identifier of what went wrong. */
+export type ErrorCode = keyof typeof ERROR_CODES
