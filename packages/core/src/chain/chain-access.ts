@@ -1,3 +1,5 @@
+// Types `api.query.balances.totalIssuance` and its like; without, each lookup would be possibly undefined.
+// oxlint-disable-next-line import/no-empty-named-blocks
 import type {} from '@polkadot/api/augment'
 import type { ApiDecoration } from '@polkadot/api/types'
 import type { Codec } from '@polkadot/types/types'
