@@ -4,6 +4,40 @@ export { HEADS } from './chain/chain-source.ts'
 export { createWakeUps } from './chain/wake-ups.ts'
 export { createLogger, createSilentLogger, LOG_LEVELS } from './observability/logger.ts'
 export { createMetrics } from './observability/metrics.ts'
+export { delayLadder, exactStep, jitteredStep, SMALLEST_DELAY_MS } from './broker/delay-ladder.ts'
+export { createTopology, DELIVERY_LIMIT } from './broker/topology.ts'
+export { serializeError } from './errors/serialized-error.ts'
+export { eventMessageCodec, heartbeatCodec, MAX_MESSAGE_BYTES, taskMessageCodec } from './message/codec.ts'
+export { EVENT_MESSAGE_TYPE, FAILURE_REASONS, HEARTBEAT_MESSAGE_TYPE } from './message/event-message.ts'
+export { CAUSES, TASK_MESSAGE_TYPE } from './message/task-message.ts'
+export {
+  blockRange,
+  blockSet,
+  contains,
+  difference,
+  fromMultirange,
+  gaps,
+  intersection,
+  isBlockNumber,
+  rangeSize,
+  setSize,
+  splitRange,
+  toMultirange,
+  union,
+} from './range/block-range.ts'
+export { everyBlock, everyNBlocks, isPeriodic, never } from './task/condition.ts'
+export { defineTask, isTaskDefinition, MAX_CHUNK, MAX_RESULT_BYTES } from './task/define-task.ts'
+export { discoverTasks } from './task/discovery.ts'
+export { durationMs, formatDuration } from './task/duration.ts'
+export { canonicalJson, findNonJson } from './task/json.ts'
+export { DEFAULT_PRIORITY, laneOf, LANES } from './task/lane.ts'
+export { assertQueueName, DEFAULT_QUEUE, isQueueName } from './task/queue-name.ts'
+export { createTaskRegistry } from './task/registry.ts'
+export { MAX_DELAY_MS, neverGrows, RETRY_DEFAULTS, retryDecision, retryDelay } from './task/retry-policy.ts'
+export { Cancel, Postpone } from './task/steering.ts'
+export { argsProblems, MAX_ARGS_BYTES } from './task/task-args.ts'
+export { adHocTaskId, argsHash, blockOfTaskId, taskId, uniqueTaskId } from './task/task-id.ts'
+export { compareProgress, FINAL_STATES, isFinal, stateRank, TASK_STATES, TRANSITIONS } from './task/task-state.ts'
 
 export type { BlockmillErrorOptions, ErrorKind } from './errors/blockmill-error.ts'
 export type { ErrorCode } from './errors/error-codes.ts'
@@ -20,3 +54,37 @@ export type { BlockHeader, ChainBlock, ChainSource, Head } from './chain/chain-s
 export type { WakeUps } from './chain/wake-ups.ts'
 export type { Logger, LoggerOptions, LogLevel } from './observability/logger.ts'
 export type { Metrics } from './observability/metrics.ts'
+export type { Broker, QueueDepth } from './broker/broker.ts'
+export type { ConsumeOptions, Delivery, Subscription } from './broker/consumer.ts'
+export type { OutgoingMessage, Publisher } from './broker/publisher.ts'
+export type {
+  BindingDeclaration,
+  Declarations,
+  ExchangeDeclaration,
+  QueueDeclaration,
+  Topology,
+  TopologyOptions,
+} from './broker/topology.ts'
+export type { SerializedError } from './errors/serialized-error.ts'
+export type { Codec } from './message/codec.ts'
+export type { EventMessage, FailureReason, Heartbeat, TaskEvent } from './message/event-message.ts'
+export type { Cause, TaskItem, TaskMessage } from './message/task-message.ts'
+export type { Batch, BlockRange, BlockSet } from './range/block-range.ts'
+export type { Condition, ConditionBlock, ConditionContext, PeriodicCondition } from './task/condition.ts'
+export type {
+  AnyTaskDefinition,
+  BackfillOptions,
+  TaskArgs,
+  TaskBlock,
+  TaskContext,
+  TaskDefinition,
+  TaskOptions,
+} from './task/define-task.ts'
+export type { Duration } from './task/duration.ts'
+export type { Json, JsonObject } from './task/json.ts'
+export type { Lane } from './task/lane.ts'
+export type { RegisteredTask, TaskRegistry } from './task/registry.ts'
+export type { Backoff, ErrorClass, RetryDecision, RetryDefaults, RetryPolicy } from './task/retry-policy.ts'
+export type { ArgsOf, ArgsSchema, StandardSchema } from './task/task-args.ts'
+export type { TaskIdentity } from './task/task-id.ts'
+export type { FinalState, TaskProgress, TaskState } from './task/task-state.ts'

@@ -1,0 +1,168 @@
+import { LANES, type Lane } from '../task/lane.ts'
+import { assertQueueName } from '../task/queue-name.ts'
+
+/** A quorum queue gives a message to this many consumers that die with it, then dead-letters it. */
+export const DELIVERY_LIMIT = 20
+
+/** An exchange to declare. */
+export interface ExchangeDeclaration {
+  readonly type: 'topic' | 'fanout'
+  readonly name: string
+  readonly arguments?: Readonly<Record<string, unknown>>
+}
+
+/** A queue to declare. Always durable; always a quorum queue. */
+export interface QueueDeclaration {
+  readonly name: string
+  readonly arguments: Readonly<Record<string, unknown>>
+}
+
+/** A binding to declare. */
+export interface BindingDeclaration {
+  readonly queue: string
+  readonly exchange: string
+  readonly pattern: string
+}
+
+/** What is declared together. Declaring it twice changes nothing. */
+export interface Declarations {
+  readonly exchanges: readonly ExchangeDeclaration[]
+  readonly queues: readonly QueueDeclaration[]
+  readonly bindings: readonly BindingDeclaration[]
+}
+
+/** Every name on the broker, and what is declared under it. Pure: nothing here talks to a broker. */
+export interface Topology {
+  readonly namespace: string
+  readonly exchanges: {
+    readonly tasks: string
+    readonly events: string
+    readonly delay: string
+    readonly redeliver: string
+    readonly parked: string
+    readonly dead: string
+    readonly control: string
+  }
+  readonly monitorQueue: string
+  readonly parkedQueue: string
+  readonly deadQueue: string
+  workQueue(queue: string, lane: Lane): string
+  delayQueue(delayMs: number): string
+  /** `task.<queue>.<lane>`, on the tasks exchange. */
+  taskKey(queue: string, lane: Lane): string
+  /** `event.<kind>`, on the events exchange. */
+  eventKey(kind: string): string
+  /** `d<ms>.<queue>.<lane>`, on the delay exchange; kept by the message through the redeliver exchange. */
+  delayKey(delayMs: number, queue: string, lane: Lane): string
+  /** Exchanges, monitor, parked and dead queues: what every process needs. */
+  base(): Declarations
+  /** The work queues of a logical queue, one for each lane. */
+  work(queue: string): Declarations
+  /** One step of the delay ladder, declared on first use. */
+  delay(delayMs: number): Declarations
+}
+
+export interface TopologyOptions {
+  /** First part of every name, so that several installations can share a virtual host. Default `blockmill`. */
+  readonly namespace?: string
+  /** Name of the monitor's queue. Default `<namespace>.monitor`. */
+  readonly monitorQueue?: string
+}
+
+const QUORUM = { 'x-queue-type': 'quorum' } as const
+
+/**
+ * The topology of an installation. The same declarations hold on RabbitMQ 3.10, 3.13 and 4.x.
+ *
+ * @throws ConfigurationError `TASK_DEFINITION_INVALID` when the namespace or a queue's name would break a routing key.
+ */
+export function createTopology({ namespace = 'blockmill', monitorQueue }: TopologyOptions = {}): Topology {
+  assertQueueName(namespace, 'namespace')
+  const named = (name: string): string => `${namespace}.${name}`
+  const exchanges = {
+    tasks: named('tasks'),
+    events: named('events'),
+    delay: named('delay'),
+    redeliver: named('redeliver'),
+    parked: named('parked'),
+    dead: named('dead'),
+    control: named('control'),
+  }
+  const monitor = monitorQueue ?? named('monitor')
+  const workQueue = (queue: string, lane: Lane): string => named(`work.${queue}.${lane}`)
+  const delayQueue = (delayMs: number): string => named(`delay.${delayMs}`)
+  const taskKey = (queue: string, lane: Lane): string => `task.${queue}.${lane}`
+
+  return {
+    namespace,
+    exchanges,
+    monitorQueue: monitor,
+    parkedQueue: named('parked'),
+    deadQueue: named('dead'),
+    workQueue,
+    delayQueue,
+    taskKey,
+    eventKey: (kind) => `event.${kind}`,
+    delayKey: (delayMs, queue, lane) => `d${delayMs}.${queue}.${lane}`,
+    base: () => ({
+      exchanges: [
+        { type: 'topic', name: exchanges.tasks },
+        { type: 'topic', name: exchanges.events },
+        { type: 'topic', name: exchanges.delay },
+        { type: 'topic', name: exchanges.dead },
+        { type: 'fanout', name: exchanges.parked },
+        { type: 'fanout', name: exchanges.control },
+        // What comes out of a delay queue and finds no work queue is kept, not dropped.
+        { type: 'topic', name: exchanges.redeliver, arguments: { 'alternate-exchange': exchanges.parked } },
+      ],
+      queues: [
+        { name: monitor, arguments: QUORUM },
+        { name: named('parked'), arguments: QUORUM },
+        { name: named('dead'), arguments: QUORUM },
+      ],
+      bindings: [
+        { queue: monitor, exchange: exchanges.tasks, pattern: '#' },
+        { queue: monitor, exchange: exchanges.events, pattern: '#' },
+        { queue: named('parked'), exchange: exchanges.parked, pattern: '' },
+        { queue: named('dead'), exchange: exchanges.dead, pattern: '#' },
+      ],
+    }),
+    work(queue) {
+      assertQueueName(queue, 'queue')
+      return {
+        exchanges: [],
+        queues: LANES.map((lane) => ({
+          name: workQueue(queue, lane),
+          arguments: {
+            ...QUORUM,
+            'x-delivery-limit': DELIVERY_LIMIT,
+            'x-dead-letter-exchange': exchanges.dead,
+            'x-dead-letter-strategy': 'at-least-once',
+            // At-least-once dead-lettering is refused by the broker without it.
+            'x-overflow': 'reject-publish',
+          },
+        })),
+        bindings: LANES.flatMap((lane) => [
+          { queue: workQueue(queue, lane), exchange: exchanges.tasks, pattern: taskKey(queue, lane) },
+          { queue: workQueue(queue, lane), exchange: exchanges.redeliver, pattern: `*.${queue}.${lane}` },
+        ]),
+      }
+    },
+    delay: (delayMs) => ({
+      exchanges: [],
+      queues: [
+        {
+          name: delayQueue(delayMs),
+          arguments: {
+            ...QUORUM,
+            'x-message-ttl': delayMs,
+            'x-dead-letter-exchange': exchanges.redeliver,
+            'x-dead-letter-strategy': 'at-least-once',
+            'x-overflow': 'reject-publish',
+          },
+        },
+      ],
+      bindings: [{ queue: delayQueue(delayMs), exchange: exchanges.delay, pattern: `d${delayMs}.#` }],
+    }),
+  }
+}

@@ -1,0 +1,216 @@
+import type { ChainAccess } from '../chain/chain-access.ts'
+import type { Head } from '../chain/chain-source.ts'
+import { HEADS } from '../chain/chain-source.ts'
+import { ConfigurationError } from '../errors/blockmill-error.ts'
+import type { Logger } from '../observability/logger.ts'
+import { type Condition, everyBlock } from './condition.ts'
+import { type Duration, durationMs } from './duration.ts'
+import type { JsonObject } from './json.ts'
+import { assertQueueName, DEFAULT_QUEUE } from './queue-name.ts'
+import { type RetryPolicy, retryPolicyProblems } from './retry-policy.ts'
+import { type ArgsOf, argsProblems, type ArgsSchema } from './task-args.ts'
+
+/** A result may not exceed this many bytes of JSON: 256 KiB. */
+export const MAX_RESULT_BYTES = 256 * 1024
+/** Most blocks that one back-fill message may carry. */
+export const MAX_CHUNK = 500
+
+/** What a handler is given. */
+export interface TaskContext<Args> {
+  /** The block that the task is for. Reading it in a task that was enqueued without one throws and fails the task. */
+  readonly block: TaskBlock
+  readonly args: Args
+  readonly chain: ChainAccess
+  /** Aborted at the task's timeout, when it is cancelled, and when the worker must stop. Pass it on to what waits. */
+  readonly signal: AbortSignal
+  /** A logger that carries task, id, attempt and block on every line. */
+  readonly log: Logger
+  /** Reports how far the attempt is; shown in the monitor, sent at most a few times a second. */
+  readonly progress: (done: number, total?: number) => void
+  /** The same at every attempt and every redelivery: what to make the work idempotent with. */
+  readonly taskId: string
+  /** 1 for the first execution. */
+  readonly attempt: number
+}
+
+/** The block of a task. */
+export interface TaskBlock {
+  readonly number: number
+  /** Set for tasks on the `latest` head. */
+  readonly hash?: string
+}
+
+/** Back-fill of one task. */
+export interface BackfillOptions {
+  /** How many blocks before the head are looked back at, at start and while running. Default 0: none. */
+  readonly lookback?: number
+  /** Queue for back-fill only; default the task's own. */
+  readonly queue?: string
+  /** Consecutive blocks that travel in one message, 1–500; default 1. */
+  readonly chunk?: number
+}
+
+/** The arguments that a task runs with: a list, or a function that is asked anew for each batch of blocks. `[]` means no runs. */
+export type TaskArgs<Args> = readonly Args[] | (() => readonly Args[] | Promise<readonly Args[]>)
+
+/** What is given to `defineTask`. */
+export interface TaskOptions<Args extends JsonObject, Result> {
+  /** Unique in the tasks package; 1–128 of letters, digits, `.`, `_`, `-`. */
+  readonly name: string
+  /** Which blocks it runs for. Default: every block. */
+  readonly condition?: Condition<Args>
+  /** Default: one run without arguments. */
+  readonly args?: TaskArgs<Args>
+  /** Checks arguments when the task is defined and when a message arrives: TypeBox or any Standard Schema. */
+  readonly schema?: ArgsSchema
+  /** Default `default`. */
+  readonly queue?: string
+  /** Lower goes first; default 10. Below 10 rides the high lane, above 10 the low one. */
+  readonly priority?: number
+  /** Default `finalized`. */
+  readonly head?: Head
+  /** Chains it is for; default all. */
+  readonly chains?: readonly string[]
+  readonly backfill?: BackfillOptions
+  readonly retry?: RetryPolicy
+  /** How often it may postpone itself; `null` means without limit. Default: the worker's, 15. */
+  readonly maxPostpones?: number | null
+  /** Longest time of one attempt. Default: none. */
+  readonly timeout?: Duration
+  /** Does the work. What it returns is stored with the task; what it throws decides what happens next. */
+  readonly run: (context: TaskContext<Args>) => Result | Promise<Result>
+}
+
+/** A task definition, checked and with its defaults in place. Made by `defineTask`. */
+export interface TaskDefinition<Args extends JsonObject = JsonObject, Result = unknown> {
+  readonly kind: 'task'
+  readonly name: string
+  readonly condition: Condition<Args>
+  readonly args: TaskArgs<Args>
+  readonly schema?: ArgsSchema
+  readonly queue: string
+  readonly priority: number
+  readonly head: Head
+  readonly chains?: readonly string[]
+  readonly backfill: { readonly lookback: number; readonly queue: string; readonly chunk: number }
+  readonly retry: RetryPolicy
+  readonly maxPostpones?: number | null
+  readonly timeoutMs?: number
+  readonly run: (context: TaskContext<Args>) => Result | Promise<Result>
+}
+
+/** Any task definition, where its types do not matter. */
+// Args is contravariant in `run`, so the widest definition is the one whose arguments are `never`.
+export type AnyTaskDefinition = TaskDefinition<never>
+
+/**
+ * Defines a task. Checks everything at once and throws before anything runs.
+ *
+ * @throws ConfigurationError `TASK_DEFINITION_INVALID` listing every rule that the definition breaks.
+ */
+export function defineTask<Schema extends ArgsSchema, Result>(
+  options: TaskOptions<ArgsOf<Schema>, Result> & { readonly schema: Schema },
+): TaskDefinition<ArgsOf<Schema>, Result>
+export function defineTask<Args extends JsonObject = Record<string, never>, Result = unknown>(
+  options: TaskOptions<Args, Result>,
+): TaskDefinition<Args, Result>
+export function defineTask<Args extends JsonObject, Result>(
+  options: TaskOptions<Args, Result>,
+): TaskDefinition<Args, Result> {
+  const problems = taskProblems(options)
+  if (problems.length > 0) {
+    throw new ConfigurationError(
+      'TASK_DEFINITION_INVALID',
+      `Task ${JSON.stringify(options.name)} is not valid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`,
+    )
+  }
+  const queue = options.queue ?? DEFAULT_QUEUE
+  return {
+    kind: 'task',
+    name: options.name,
+    condition: options.condition ?? everyBlock,
+    // Without arguments there is one run, with the empty object for what it is given.
+    args: options.args ?? [{} as Args],
+    ...(options.schema !== undefined && { schema: options.schema }),
+    queue,
+    priority: options.priority ?? 10,
+    head: options.head ?? 'finalized',
+    ...(options.chains !== undefined && { chains: options.chains }),
+    backfill: {
+      lookback: options.backfill?.lookback ?? 0,
+      queue: options.backfill?.queue ?? queue,
+      chunk: options.backfill?.chunk ?? 1,
+    },
+    retry: options.retry ?? {},
+    ...(options.maxPostpones !== undefined && { maxPostpones: options.maxPostpones }),
+    ...(options.timeout !== undefined && { timeoutMs: durationMs(options.timeout, 'timeout') }),
+    run: options.run,
+  }
+}
+
+/** True for what `defineTask` returned, also when another copy of this package made it. */
+export function isTaskDefinition(value: unknown): value is AnyTaskDefinition {
+  return typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === 'task' && 'run' in value
+}
+
+const TASK_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
+
+function taskProblems<Args extends JsonObject, Result>(options: TaskOptions<Args, Result>): string[] {
+  const { backfill = {} } = options
+  return [
+    ...rule(
+      TASK_NAME.test(options.name),
+      `name is ${show(options.name)}; it must be 1 to 128 of letters, digits, '.', '_' and '-'`,
+    ),
+    ...rule(typeof options.run === 'function', `run is ${show(options.run)}; it must be a function`),
+    ...rule(
+      options.condition === undefined || typeof options.condition === 'function',
+      `condition is ${show(options.condition)}; it must be a function of (block, args)`,
+    ),
+    ...caught(() => assertQueueName(options.queue ?? DEFAULT_QUEUE, 'queue')),
+    ...caught(() => assertQueueName(backfill.queue ?? DEFAULT_QUEUE, 'backfill.queue')),
+    ...rule(
+      options.priority === undefined || Number.isSafeInteger(options.priority),
+      `priority is ${options.priority}; it must be a whole number`,
+    ),
+    ...rule(
+      options.head === undefined || HEADS.includes(options.head),
+      `head is ${show(options.head)}; it must be one of ${HEADS.join(', ')}`,
+    ),
+    ...whole('backfill.lookback', backfill.lookback, 0, Number.MAX_SAFE_INTEGER),
+    ...whole('backfill.chunk', backfill.chunk, 1, MAX_CHUNK),
+    ...whole('maxPostpones', options.maxPostpones ?? undefined, 0, Number.MAX_SAFE_INTEGER),
+    ...rule(options.timeout === undefined || options.timeout !== 0, 'timeout is 0; leave it out for no timeout'),
+    ...caught(() => options.timeout !== undefined && durationMs(options.timeout, 'timeout')),
+    ...retryPolicyProblems(options.retry ?? {}),
+    ...(Array.isArray(options.args)
+      ? options.args.flatMap((args: unknown, index) => argsProblems(args, options.schema, `args[${index}]`))
+      : []),
+    ...rule(
+      options.args === undefined || Array.isArray(options.args) || typeof options.args === 'function',
+      `args is ${show(options.args)}; it must be a list or a function that returns one`,
+    ),
+  ]
+}
+
+function rule(holds: boolean, problem: string): string[] {
+  return holds ? [] : [problem]
+}
+
+function whole(key: string, value: number | undefined, minimum: number, maximum: number): string[] {
+  const holds = value === undefined || (Number.isSafeInteger(value) && value >= minimum && value <= maximum)
+  return rule(holds, `${key} is ${value}; it must be a whole number from ${minimum} to ${maximum}`)
+}
+
+function caught(check: () => unknown): string[] {
+  try {
+    check()
+    return []
+  } catch (error) {
+    return [(error as Error).message]
+  }
+}
+
+function show(value: unknown): string {
+  return JSON.stringify(value) ?? String(value)
+}
