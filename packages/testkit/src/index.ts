@@ -1,3 +1,13 @@
 export { createScriptedChain } from './chain/scripted-chain.ts'
+export { startBroker } from './services/broker.ts'
+export { startNativeBroker } from './services/native-broker.ts'
+export { startNativePostgres } from './services/native-postgres.ts'
+export { startPostgres } from './services/postgres.ts'
+export { SERVICE_SOURCES } from './services/service-settings.ts'
 
 export type { ScriptedChain, ScriptedChainOptions, ScriptedFailure, ScriptedRequest } from './chain/scripted-chain.ts'
+export type { Broker, BrokerOptions } from './services/broker.ts'
+export type { NativeBroker, NativeBrokerOptions } from './services/native-broker.ts'
+export type { NativePostgres, NativePostgresOptions } from './services/native-postgres.ts'
+export type { Postgres, PostgresOptions } from './services/postgres.ts'
+export type { ServiceSource } from './services/service-settings.ts'

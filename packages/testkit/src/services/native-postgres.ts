@@ -1,0 +1,167 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+import { ConfigurationError } from '@blockmill/core'
+
+import { NOT_DURABLE } from './docker-postgres.ts'
+import { onProcessExit } from './exit-hook.ts'
+import { takeFreePorts } from './free-ports.ts'
+import { createInstanceFolder } from './instance-folder.ts'
+import { removeLeftovers } from './leftovers.ts'
+import { findPostgres, type PostgresBinaries } from './postgres-binaries.ts'
+import { probePostgres } from './postgres-session.ts'
+import { type PrivateProcess, startPrivateProcess } from './private-process.ts'
+import { waitUntilReady } from './readiness.ts'
+import { findStateFolder } from './state-folder.ts'
+
+const run = promisify(execFile)
+
+/** Options of a private PostgreSQL. */
+export interface NativePostgresOptions {
+  /** Default true. False gives up safety against a crash of the machine (`fsync` and friends), which makes tests faster. */
+  readonly durable?: boolean
+  /** Where instances are kept; see `findStateFolder`. */
+  readonly stateFolder?: string
+  /** Longest wait for the server to answer. Default 60 s. */
+  readonly startTimeoutMs?: number
+  /** Told in a line what takes long. Default nothing. */
+  readonly log?: (line: string) => void
+}
+
+/** A private PostgreSQL server on a loopback port. */
+export interface NativePostgres {
+  /** Connects as superuser to the database `postgres`. */
+  readonly url: string
+  /** The pid of the postmaster. Another one after a restart. */
+  readonly pid: number
+  /** Ends the server by SIGKILL, as a crash does. Its data and port stay; `restart()` brings it back through recovery. */
+  kill(): Promise<void>
+  /** Stops the server if it runs, cutting its connections, and starts it again with the same port and data. */
+  restart(): Promise<void>
+  /** Ends the server and removes what it left. Safe to call again. */
+  stop(): Promise<void>
+}
+
+const HOST = '127.0.0.1'
+const USER = 'postgres'
+const START_TIMEOUT_MS = 60_000
+
+/**
+ * Starts a private PostgreSQL: UTF-8, the C.UTF-8 locale that the server brings itself, time zone UTC, no Unix socket.
+ * @throws ConfigurationError `SERVICE_UNAVAILABLE` when there is none for this platform, or it does not start.
+ */
+export async function startNativePostgres(options: NativePostgresOptions = {}): Promise<NativePostgres> {
+  const { durable = true, startTimeoutMs = START_TIMEOUT_MS, log = () => {} } = options
+  const stateFolder = options.stateFolder ?? findStateFolder()
+  await removeLeftovers(stateFolder, log)
+  const binaries = await findPostgres(stateFolder)
+
+  const folder = createInstanceFolder(stateFolder, 'postgres')
+  const dataDir = join(folder.path, 'data')
+  const logFile = join(folder.path, 'postgres.log')
+  const password = randomBytes(12).toString('hex')
+  const { port } = await takeFreePorts(['port'])
+  const url = `postgres://${USER}:${password}@${HOST}:${port}/postgres`
+  let server: PrivateProcess | undefined
+  const removeExitHook = onProcessExit(() => {
+    server?.signal('SIGQUIT')
+    folder.removeNow()
+  })
+
+  async function startServer(): Promise<void> {
+    const started = await startPrivateProcess({
+      command: binaries.postgres,
+      args: ['-D', dataDir, ...serverSettings(port, durable).flatMap((setting) => ['-c', setting])],
+      environment: process.env,
+      cwd: dataDir,
+      logFile,
+      ...(binaries.user && { user: binaries.user }),
+    })
+    folder.recordProcess(started.identity)
+    server = started
+    await waitUntilReady(() => probePostgres(url), {
+      timeoutMs: startTimeoutMs,
+      isHopeless: () =>
+        started.isRunning() ? undefined : new Error(`The server ended while it was starting:\n${started.logTail()}`),
+    })
+  }
+
+  async function stop(): Promise<void> {
+    removeExitHook()
+    // An immediate shutdown leaves recovery to the next start, which data that is about to be removed does not have.
+    await server?.end('SIGQUIT')
+    await folder.remove()
+  }
+
+  try {
+    await createCluster(binaries, dataDir, folder.path, password)
+    await startServer()
+  } catch (cause) {
+    const tail = server?.logTail() ?? String(cause)
+    await stop()
+    throw new ConfigurationError(
+      'SERVICE_UNAVAILABLE',
+      `The private PostgreSQL did not start within ${startTimeoutMs} ms. It printed last:\n${tail}`,
+      { cause },
+    )
+  }
+
+  return {
+    url,
+    get pid() {
+      return server?.identity.pid ?? 0
+    },
+    kill: async () => server?.end('SIGKILL'),
+    async restart() {
+      await server?.end('SIGINT')
+      await startServer()
+    },
+    stop,
+  }
+}
+
+async function createCluster(
+  { initdb, user }: PostgresBinaries,
+  dataDir: string,
+  folder: string,
+  password: string,
+): Promise<void> {
+  const passwordFile = join(folder, 'password')
+  mkdirSync(dataDir, { recursive: true })
+  chmodSync(dataDir, 0o700)
+  writeFileSync(passwordFile, password, { mode: 0o600 })
+  if (user !== undefined) {
+    for (const path of [dataDir, passwordFile]) chownSync(path, user.uid, user.gid)
+  }
+  await run(
+    initdb,
+    [
+      `--pgdata=${dataDir}`,
+      `--username=${USER}`,
+      `--pwfile=${passwordFile}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      '--locale-provider=builtin',
+      '--builtin-locale=C.UTF-8',
+      '--locale=C',
+      '--no-sync',
+      '--no-instructions',
+    ],
+    { cwd: dataDir, ...user },
+  )
+  rmSync(passwordFile)
+}
+
+function serverSettings(port: number, durable: boolean): string[] {
+  return [
+    `listen_addresses=${HOST}`,
+    `port=${port}`,
+    'unix_socket_directories=',
+    'timezone=UTC',
+    'log_timezone=UTC',
+    ...(durable ? [] : NOT_DURABLE),
+  ]
+}
