@@ -1,5 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
+// One broker and one database server for all files of a project; each file works in its own namespace and database.
+const sharedServices = {
+  globalSetup: ['packages/testkit/src/testing/global-setup.ts'],
+  setupFiles: ['packages/testkit/src/testing/leak-check-setup.ts'],
+}
+
 export default defineConfig({
   test: {
     projects: [
@@ -14,6 +20,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['packages/*/test/**/*.integration.test.ts'],
+          ...sharedServices,
           testTimeout: 60_000,
           hookTimeout: 180_000,
           fileParallelism: false,
@@ -23,6 +30,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          ...sharedServices,
           testTimeout: 300_000,
           hookTimeout: 180_000,
           fileParallelism: false,

@@ -1,10 +1,13 @@
 export { startDevChain } from './chain/dev-chain.ts'
 export { createScriptedChain } from './chain/scripted-chain.ts'
 export { startBroker } from './services/broker.ts'
+export { callManagement } from './services/management-api.ts'
 export { startNativeBroker } from './services/native-broker.ts'
 export { startNativePostgres } from './services/native-postgres.ts'
+export { createDatabase, dropDatabase } from './services/postgres-databases.ts'
 export { startPostgres } from './services/postgres.ts'
 export { SERVICE_SOURCES } from './services/service-settings.ts'
+export { waitFor } from './testing/wait-for.ts'
 
 export type { DevChain, DevChainFaults, DevChainOptions } from './chain/dev-chain.ts'
 export type { DevBlock } from './chain/dev-chain-node.ts'
@@ -15,3 +18,4 @@ export type { NativeBroker, NativeBrokerOptions } from './services/native-broker
 export type { NativePostgres, NativePostgresOptions } from './services/native-postgres.ts'
 export type { Postgres, PostgresOptions } from './services/postgres.ts'
 export type { ServiceSource } from './services/service-settings.ts'
+export type { WaitForOptions } from './testing/wait-for.ts'

@@ -3,6 +3,7 @@ import { ConfigurationError } from '@blockmill/core'
 import { startDockerBroker } from './docker-broker.ts'
 import { missingDockerEngine } from './docker-engine.ts'
 import { startFirstAvailable } from './first-available.ts'
+import { callManagement } from './management-api.ts'
 import { type NativeBrokerOptions, startNativeBroker } from './native-broker.ts'
 import { probeAmqp, probeTcp } from './readiness.ts'
 import { readServiceSettings, type ServiceSource } from './service-settings.ts'
@@ -75,11 +76,26 @@ async function useExternalBroker(url: string): Promise<Broker> {
   return {
     source: 'environment',
     url,
-    managementUrl: undefined,
+    managementUrl: await findManagement(url),
     ctl: () => refuse('control'),
     kill: () => refuse('kill'),
     restart: () => refuse('restart'),
     stop: async () => {},
+  }
+}
+
+/** Where the management plugin listens when nothing else was configured. */
+const MANAGEMENT_PORT = 15672
+
+async function findManagement(brokerUrl: string): Promise<string | undefined> {
+  const url = new URL(brokerUrl)
+  const managementUrl = `http://${url.username || 'guest'}:${url.password || 'guest'}@${url.hostname}:${MANAGEMENT_PORT}`
+  try {
+    await callManagement(managementUrl, 'GET', '/overview')
+    return managementUrl
+  } catch {
+    // A broker need not have the plugin, nor let this user in: it is then used without.
+    return undefined
   }
 }
 
