@@ -18,11 +18,15 @@ export function delayLadder(smallestMs: number = SMALLEST_DELAY_MS): readonly nu
 }
 
 /**
- * The step for an exact delay: the largest that fits. The rest is waited for in further, shorter steps, so the delay is
- * exact to the smallest step. A delay below the smallest step takes that step: never below what was asked.
+ * The next step of an exact delay. Where a step ends the wait at most one smallest step late, it is that one. Otherwise it
+ * is the largest that leaves more than a smallest step, which is waited for in further, shorter steps. So a delay is never
+ * below what was asked, and never more than one smallest step above.
  */
 export function exactStep(ladder: readonly number[], delayMs: number): number {
-  return ladder.findLast((step) => step <= delayMs) ?? (ladder[0] as number)
+  const smallest = ladder[0] as number
+  const last = ladder.find((step) => step >= delayMs)
+  if (last !== undefined && last - delayMs <= smallest) return last
+  return ladder.findLast((step) => step < delayMs - smallest) ?? smallest
 }
 
 /**

@@ -25,6 +25,7 @@ export const ERROR_CODES = {
   RESULT_TOO_LARGE: 'A handler returned more than 256 KiB of JSON.',
   TASK_UNKNOWN: 'No task of this name is registered.',
   TASK_TIMED_OUT: 'An attempt ran longer than its timeout.',
+  TASK_EXPIRED: 'A task was not started before its expiry.',
   TASK_STUCK: 'A handler ignored its aborted signal past the grace period.',
   MAX_POSTPONES_REACHED: 'A task postponed itself more often than its limit allows.',
   SERVICE_UNAVAILABLE: 'A private broker or database for tests and the demo could not be started.',

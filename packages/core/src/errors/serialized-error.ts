@@ -17,27 +17,34 @@ const MAX_STACK = 16_000
 
 /** Turns anything that was thrown into data. Long messages and stacks are cut, and say so. Never throws. */
 export function serializeError(thrown: unknown): SerializedError {
-  if (!(thrown instanceof Error)) {
-    return {
-      name: 'NonError',
-      message: cut(`a handler threw ${describe(thrown)}, which is not an Error`, MAX_MESSAGE),
-      classes: ['NonError'],
-    }
+  try {
+    return thrown instanceof Error ? errorAsData(thrown) : nonError(`threw ${describe(thrown)}, which is not an Error`)
+  } catch {
+    // Its getters, its inspection or its prototype throw; what it wanted to say is lost, that it was thrown is not.
+    return nonError('threw something that cannot be inspected')
   }
+}
+
+function errorAsData(thrown: Error): SerializedError {
   const { code, retryAfter } = thrown as { code?: unknown; retryAfter?: unknown }
   return {
-    name: thrown.name,
-    message: cut(thrown.message, MAX_MESSAGE),
+    name: text(thrown.name),
+    message: cut(text(thrown.message), MAX_MESSAGE),
     ...(typeof thrown.stack === 'string' && { stack: cut(withCauses(thrown), MAX_STACK) }),
     classes: classNames(thrown),
     ...(typeof code === 'string' && { code }),
-    ...(typeof retryAfter === 'number' && retryAfter >= 0 && { retryAfterMs: Math.round(retryAfter * 1_000) }),
+    ...(Number.isFinite(retryAfter) &&
+      (retryAfter as number) >= 0 && { retryAfterMs: Math.round((retryAfter as number) * 1_000) }),
   }
+}
+
+function nonError(what: string): SerializedError {
+  return { name: 'NonError', message: cut(`a handler ${what}`, MAX_MESSAGE), classes: ['NonError'] }
 }
 
 /** Names of an error's classes through the prototype chain, its own `name` first, `Error` last. */
 export function classNames(error: Error): readonly string[] {
-  const names = new Set([error.name])
+  const names = new Set([text(error.name)])
   for (
     let at: unknown = Object.getPrototypeOf(error);
     at instanceof Error || at === Error.prototype;
@@ -63,6 +70,11 @@ function describe(value: unknown): string {
   return inspect(value, { depth: 2, breakLength: Number.POSITIVE_INFINITY })
 }
 
-function cut(text: string, limit: number): string {
-  return text.length <= limit ? text : `${text.slice(0, limit)}… (${text.length - limit} characters more)`
+// Nothing stops code from giving an error a name or a message of another type.
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : describe(value)
+}
+
+function cut(long: string, limit: number): string {
+  return long.length <= limit ? long : `${long.slice(0, limit)}… (${long.length - limit} characters more)`
 }

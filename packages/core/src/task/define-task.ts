@@ -14,6 +14,8 @@ import { type ArgsOf, argsProblems, type ArgsSchema } from './task-args.ts'
 export const MAX_RESULT_BYTES = 256 * 1024
 /** Most blocks that one back-fill message may carry. */
 export const MAX_CHUNK = 500
+/** Longest timeout of one attempt: a week, far below the 24 days at which timers overflow. */
+const MAX_TIMEOUT_MS = 7 * 24 * 60 * 60 * 1_000
 
 /** What a handler is given. */
 export interface TaskContext<Args> {
@@ -159,7 +161,7 @@ function taskProblems<Args extends JsonObject, Result>(options: TaskOptions<Args
   const { backfill = {} } = options
   return [
     ...rule(
-      TASK_NAME.test(options.name),
+      typeof options.name === 'string' && TASK_NAME.test(options.name),
       `name is ${show(options.name)}; it must be 1 to 128 of letters, digits, '.', '_' and '-'`,
     ),
     ...rule(typeof options.run === 'function', `run is ${show(options.run)}; it must be a function`),
@@ -180,8 +182,7 @@ function taskProblems<Args extends JsonObject, Result>(options: TaskOptions<Args
     ...whole('backfill.lookback', backfill.lookback, 0, Number.MAX_SAFE_INTEGER),
     ...whole('backfill.chunk', backfill.chunk, 1, MAX_CHUNK),
     ...whole('maxPostpones', options.maxPostpones ?? undefined, 0, Number.MAX_SAFE_INTEGER),
-    ...rule(options.timeout === undefined || options.timeout !== 0, 'timeout is 0; leave it out for no timeout'),
-    ...caught(() => options.timeout !== undefined && durationMs(options.timeout, 'timeout')),
+    ...(options.timeout === undefined ? [] : timeoutProblems(options.timeout)),
     ...retryPolicyProblems(options.retry ?? {}),
     ...(Array.isArray(options.args)
       ? options.args.flatMap((args: unknown, index) => argsProblems(args, options.schema, `args[${index}]`))
@@ -200,6 +201,17 @@ function rule(holds: boolean, problem: string): string[] {
 function whole(key: string, value: number | undefined, minimum: number, maximum: number): string[] {
   const holds = value === undefined || (Number.isSafeInteger(value) && value >= minimum && value <= maximum)
   return rule(holds, `${key} is ${value}; it must be a whole number from ${minimum} to ${maximum}`)
+}
+
+function timeoutProblems(timeout: Duration): string[] {
+  return caught(() => {
+    const timeoutMs = durationMs(timeout, 'timeout')
+    if (timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS) return
+    throw new ConfigurationError(
+      'TASK_DEFINITION_INVALID',
+      `timeout is ${show(timeout)}; it must be from 1ms to 7d (leave it out for no timeout)`,
+    )
+  })
 }
 
 function caught(check: () => unknown): string[] {

@@ -99,20 +99,25 @@ function backoffDelay(backoff: Backoff, n: number, error: SerializedError, defau
       const base = ms(backoff.base, defaults.baseMs)
       const max = ms(backoff.max, defaults.maxDelayMs)
       if (backoff.factor === undefined) return Math.min((base / MINUTE) ** n * MINUTE, max)
-      return Math.min(base * backoff.factor ** (n - 1), max)
+      return Math.min(grown(base, backoff.factor, n - 1), max)
     }
     case 'staged': {
       const { fastAttempts = 2, multiplier = 2 } = backoff
       const fast = ms(backoff.fastDelay, 5 * SECOND)
       const max = ms(backoff.max, 1_440 * MINUTE)
       if (n <= fastAttempts) return Math.min(max, fast)
-      return Math.min(max, Math.max(fast, ms(backoff.start, MINUTE) * multiplier ** (n - fastAttempts - 1)))
+      return Math.min(max, Math.max(fast, grown(ms(backoff.start, MINUTE), multiplier, n - fastAttempts - 1)))
     }
     case 'constant':
       return ms(backoff.pause, 3 * SECOND)
     case 'incremental':
       return Math.min(ms(backoff.pause, 3 * SECOND) * n, ms(backoff.max, defaults.maxDelayMs))
   }
+}
+
+// Powers overflow to infinity, and zero times infinity is not a number.
+function grown(start: number, factor: number, times: number): number {
+  return start === 0 ? 0 : start * factor ** times
 }
 
 function isRetryable({ retryOn = [], dontRetryOn = [] }: RetryPolicy, error: SerializedError): boolean {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { canonicalJson, findNonJson, type Json, type JsonObject } from './json.ts'
@@ -36,7 +37,7 @@ export type ArgsOf<Schema extends ArgsSchema> = (Schema extends StandardSchema<i
 /** Every rule that one set of arguments breaks, each naming where and what; empty when it is sound. */
 export function argsProblems(args: unknown, schema: ArgsSchema | undefined, what = 'args'): string[] {
   if (typeof args !== 'object' || args === null || Array.isArray(args)) {
-    return [`${what} is ${JSON.stringify(args)}; it must be an object`]
+    return [`${what} is ${inspect(args, { depth: 1, breakLength: Number.POSITIVE_INFINITY })}; it must be an object`]
   }
   const foreign = findNonJson(args)
   if (foreign !== undefined) return [`${what} cannot be carried by JSON: ${foreign.replace('$', what)}`]
