@@ -1,15 +1,15 @@
 import { parseArgs } from 'node:util'
 
-import { createLogger } from '@blockmill/core'
+import { createLogger, DEV_CHAIN_PORT } from '@blockmill/core'
 
 import { startDevChain } from './dev-chain.ts'
 
 // Runs a development chain as a process of its own:
-//   node dev-chain-main.ts [--port 9944] [--block-time 1000 | on-demand] [--finality-lag 0]
+//   node dev-chain-main.ts [--port 9955] [--block-time 1000 | on-demand] [--finality-lag 0]
 // Prints one line of JSON, { url, genesisHash, pid }, when clients can connect. Ends on SIGINT or SIGTERM.
 const { values } = parseArgs({
   options: {
-    port: { type: 'string', default: '9944' },
+    port: { type: 'string', default: String(DEV_CHAIN_PORT) },
     'block-time': { type: 'string', default: '1000' },
     'finality-lag': { type: 'string', default: '0' },
   },

@@ -1,0 +1,37 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+
+import { redactUrl, redactUrls } from './redact-url.ts'
+
+describe('redactUrl', () => {
+  it.each([
+    ['ws://127.0.0.1:9944', 'ws://127.0.0.1:9944'],
+    ['wss://node.example/', 'wss://node.example'],
+    ['wss://node.example:8443/v2/secret', 'wss://node.example:8443/…'],
+    ['wss://node.example?key=secret', 'wss://node.example/…'],
+    ['wss://node.example/#secret', 'wss://node.example/…'],
+    ['wss://user:secret@node.example', 'wss://…@node.example'],
+    ['wss://secret@node.example/secret', 'wss://…@node.example/…'],
+    ['secret', '(invalid URL)'],
+  ])('shows %s as %s', (url, shown) => {
+    expect(redactUrl(url)).toBe(shown)
+  })
+
+  it('never shows what stands in path, query or user name', () => {
+    const secret = fc.stringMatching(/^[0-9a-f]{12,32}$/)
+    fc.assert(
+      fc.property(secret, (key) => {
+        const urls = [`wss://a.b/${key}`, `wss://a.b/v1?k=${key}`, `wss://${key}@a.b:1/x`, `wss://u:${key}@a.b`]
+        for (const url of urls) expect(redactUrls(`cannot reach ${url}: refused`)).not.toContain(key)
+      }),
+    )
+  })
+})
+
+describe('redactUrls', () => {
+  it('keeps the text around the URLs', () => {
+    expect(redactUrls('lost "wss://a.b/secret", trying https://c.d:1/secret now')).toBe(
+      'lost "wss://a.b/…", trying https://c.d:1/… now',
+    )
+  })
+})
