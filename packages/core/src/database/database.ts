@@ -1,0 +1,199 @@
+import { type EntityManager, MikroORM } from '@mikro-orm/postgresql'
+
+import { redactUrl } from '../chain/redact-url.ts'
+import { ConfigurationError } from '../errors/blockmill-error.ts'
+import type { Logger } from '../observability/logger.ts'
+import { DATABASE_SCHEMA } from './database-schema.ts'
+import { DeadLetterEntity, WorkerEntity } from './monitoring-entities.ts'
+import { MIGRATIONS } from './migrations/migrations.ts'
+import { createOrmLogger } from './orm-logger.ts'
+import { ChainEntity, CoverageEntity, SchedulerLeaseEntity } from './scheduling-entities.ts'
+import { TaskAttemptEntity, TaskEntity } from './task-entities.ts'
+
+/** Runs one SQL statement with `$1` parameters. Returns its rows: `timestamptz` as `Date`, `bigint` as number (safe to 2^53). */
+export type Query = <Row extends object = Record<string, unknown>>(
+  sql: string,
+  params?: readonly unknown[],
+) => Promise<Row[]>
+
+/** Blockmill's database. Connections are opened when they are needed, and again after they were cut. */
+export interface Database {
+  /** Address without user, password and database name, for messages. */
+  readonly address: string
+  readonly orm: MikroORM
+  /** A fresh entity manager. Use one for each unit of work. */
+  em(): EntityManager
+  /** SQL on a connection of MikroORM's pool, for what entities are too slow or too narrow for. */
+  readonly query: Query
+  /** Runs `work` in one transaction on one connection: commits when it resolves, rolls back when it rejects. */
+  withTransaction<Result>(work: (query: Query) => Promise<Result>): Promise<Result>
+  /** True when a statement comes back now. */
+  isHealthy(): Promise<boolean>
+  /** Closes all connections when their statements are done. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  /** `postgresql://user:password@host:port/database`, with the parameters that libpq knows (`sslmode` and so on). */
+  readonly url: string
+  readonly logger: Logger
+  /** Most connections at once. Default 10. */
+  readonly poolMax?: number
+  /** How the connections are named in `pg_stat_activity`. Default `blockmill`. */
+  readonly applicationName?: string
+}
+
+/** How long to wait for a connection before giving up. */
+const CONNECT_TIMEOUT_MS = 10_000
+
+/**
+ * Opens the database without connecting yet; see `waitForDatabase`.
+ *
+ * @throws ConfigurationError `CONFIG_INVALID` when the URL is not one of PostgreSQL.
+ */
+export function openDatabase(options: DatabaseOptions): Database {
+  const { url } = options
+  if (!/^postgres(ql)?:$/.test(URL.canParse(url) ? new URL(url).protocol : '')) {
+    throw new ConfigurationError(
+      'CONFIG_INVALID',
+      `DATABASE_URL is ${redactUrl(url)}; it must look like postgresql://user:password@host:5432/database.`,
+    )
+  }
+  const orm = createOrm(options)
+  let closing: Promise<void> | undefined
+  const pool = async (): Promise<ConnectionPool> => {
+    // MikroORM would open a new pool, which nobody would close.
+    if (closing !== undefined) throw new Error('The database was closed; nothing can be asked of it any more.')
+    return (await orm.em.getConnection().getNativeClient()) as unknown as ConnectionPool
+  }
+
+  return {
+    address: redactUrl(url),
+    orm,
+    em: () => orm.em.fork(),
+    async query(sql, params) {
+      const connections = await pool()
+      return runQuery(connections, valueReaders(connections), sql, params)
+    },
+    async withTransaction(work) {
+      const connections = await pool()
+      return inTransaction(await connections.connect(), valueReaders(connections), work)
+    },
+    async isHealthy() {
+      try {
+        await this.query('select 1')
+        return true
+      } catch {
+        // Whoever asks wants to know whether, not why: those who work with the database report that.
+        return false
+      }
+    },
+    close: () => (closing ??= closeOrm(orm)),
+  }
+}
+
+function createOrm({ url, logger, poolMax = 10, applicationName = 'blockmill' }: DatabaseOptions): MikroORM {
+  return new MikroORM({
+    entities: [
+      ChainEntity,
+      CoverageEntity,
+      DeadLetterEntity,
+      SchedulerLeaseEntity,
+      TaskAttemptEntity,
+      TaskEntity,
+      WorkerEntity,
+    ],
+    dbName: decodeURIComponent(new URL(url).pathname.slice(1)),
+    schema: DATABASE_SCHEMA,
+    ensureDatabase: false,
+    loggerFactory: () => createOrmLogger(logger),
+    migrations: {
+      tableName: `${DATABASE_SCHEMA}.migration`,
+      migrationsList: [...MIGRATIONS],
+      snapshot: false,
+      silent: true,
+    },
+    driverOptions: {
+      // `pg` reads the whole URL; MikroORM would ignore its parameters and take a missing port for 0.
+      connectionString: url,
+      application_name: applicationName,
+      max: poolMax,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+    },
+  })
+}
+
+async function closeOrm(orm: MikroORM): Promise<void> {
+  const connection = orm.em.getConnection()
+  const pool = (await connection.getNativeClient()) as unknown as ConnectionPool
+  await orm.close(true)
+  // The query builder that MikroORM closes ends the pool only when it has used it itself.
+  if (!pool.ending) await pool.end()
+}
+
+async function inTransaction<Result>(
+  connection: PooledConnection,
+  types: ValueReaders,
+  work: (query: Query) => Promise<Result>,
+): Promise<Result> {
+  const query: Query = (sql, params) => runQuery(connection, types, sql, params)
+  let broken: Error | undefined
+  try {
+    await query('begin')
+    try {
+      const result = await work(query)
+      await query('commit')
+      return result
+    } catch (error) {
+      // A connection that cannot roll back must not be used again; the first error is the one that counts.
+      await query('rollback').catch((rollbackError: Error) => {
+        broken = rollbackError
+      })
+      throw error
+    }
+  } finally {
+    connection.release(broken)
+  }
+}
+
+async function runQuery<Row extends object>(
+  connection: QueryRunner,
+  types: ValueReaders,
+  text: string,
+  params: readonly unknown[] = [],
+): Promise<Row[]> {
+  const { rows } = await connection.query({ text, values: [...params], types })
+  return rows as Row[]
+}
+
+const BIGINT = 20
+const TIMESTAMPTZ = 1184
+
+/** Reads values as MikroORM's pool does, but times as `Date` (it leaves them as text) and `bigint` as number. */
+function valueReaders(pool: ConnectionPool): ValueReaders {
+  return {
+    getTypeParser(type, format) {
+      if (type === BIGINT) return Number
+      if (type === TIMESTAMPTZ) return (text) => new Date(text)
+      return pool.options.types.getTypeParser(type, format)
+    },
+  }
+}
+
+/** The parts of `pg` that are used here; its types are no dependency of ours. */
+interface ValueReaders {
+  getTypeParser(type: number, format?: string): (text: string) => unknown
+}
+interface QueryRunner {
+  query(config: { text: string; values: unknown[]; types: ValueReaders }): Promise<{ rows: unknown[] }>
+}
+interface ConnectionPool extends QueryRunner {
+  readonly options: { readonly types: ValueReaders }
+  readonly ending: boolean
+  connect(): Promise<PooledConnection>
+  end(): Promise<void>
+}
+interface PooledConnection extends QueryRunner {
+  release(error?: Error): void
+}

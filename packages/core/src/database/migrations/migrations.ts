@@ -1,0 +1,6 @@
+import type { MigrationObject } from '@mikro-orm/core'
+
+import { InitialSchema } from './initial-schema.ts'
+
+/** All migrations, in order. Names are kept in the database: never rename or reorder; add at the end. */
+export const MIGRATIONS: readonly MigrationObject[] = [{ name: '0001-initial-schema', class: InitialSchema }]
