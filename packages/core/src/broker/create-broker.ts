@@ -1,0 +1,261 @@
+import { setImmediate as turn } from 'node:timers/promises'
+
+import { BlockmillError, RetryableError } from '../errors/blockmill-error.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { Metrics } from '../observability/metrics.ts'
+import { registerBrokerMetrics } from './broker-metrics.ts'
+import { REPLY_CODES, replyCode } from './broker-refusal.ts'
+import { parseBrokerUrl } from './broker-url.ts'
+import type { Broker, QueueDepth } from './broker.ts'
+import { closeChannel } from './close-channel.ts'
+import { ConfirmPublisher } from './confirm-publisher.ts'
+import type { ConsumeOptions, Subscription } from './consumer.ts'
+import { type Declaration, declarationKey, declareOn, listDeclarations } from './declare.ts'
+import { type ConnectionRole, ManagedConnection } from './managed-connection.ts'
+import { QueueSubscription } from './queue-subscription.ts'
+import { RECONNECT_RANGE, type ReconnectRange } from './reconnect-delay.ts'
+import type { Declarations, Topology } from './topology.ts'
+
+/** What a broker client needs. */
+export interface BrokerOptions {
+  /**
+   * `amqp://user:password@host:5672/vhost`, or `amqps://` for TLS. `?heartbeat=<seconds>` replaces the heartbeat of 20 s.
+   */
+  readonly url: string
+  readonly topology: Topology
+  readonly logger: Logger
+  /** Where the client's metrics are registered. One client per registry. Default none. */
+  readonly metrics?: Metrics
+  /** Shown by the broker's management pages, with the connection's role. */
+  readonly connectionName: string
+  /** Most messages that are sent and not confirmed. Default 1000. */
+  readonly window?: number
+  /** A message not confirmed within this time is published again on a new connection. Default 30 s. */
+  readonly confirmTimeoutMs?: number
+  /** Bounds of the wait before connecting again. Default 200 ms to 15 s. */
+  readonly reconnect?: ReconnectRange
+  /** Longest wait for the socket and for each answer of the handshake. Default 10 s. */
+  readonly connectTimeoutMs?: number
+  /** Longest wait of `stop()` for confirms. Default 10 s. */
+  readonly stopTimeoutMs?: number
+  /** A number in [0, 1), for jitter. Default `Math.random`. */
+  readonly random?: () => number
+}
+
+/**
+ * A client of RabbitMQ on two connections: publishing must not be held up by what is consumed, and the broker stops
+ * reading from connections that publish when it is short of memory.
+ *
+ * @throws ConfigurationError `CONFIG_INVALID` when the URL cannot be read.
+ */
+export function createBroker(options: BrokerOptions): Broker {
+  return new AmqpBroker(options)
+}
+
+const SET_UP_TIMEOUT_MS = 30_000
+
+class AmqpBroker implements Broker {
+  readonly topology: Topology
+  readonly publisher: ConfirmPublisher
+  readonly #options: BrokerOptions
+  readonly #logger: Logger
+  readonly #reconnect: ReconnectRange
+  readonly #random: () => number
+  readonly #connections: Readonly<Record<ConnectionRole, ManagedConnection>>
+  readonly #subscriptions = new Set<QueueSubscription>()
+  /** Everything declared so far, to be declared again on every new connection. */
+  readonly #declared = new Map<string, Declaration>()
+  #declaring: Promise<void> = Promise.resolve()
+  #starting: Promise<void> | undefined
+  #stopping: Promise<void> | undefined
+
+  constructor(options: BrokerOptions) {
+    const { topology, logger, metrics, window = 1_000, confirmTimeoutMs = 30_000 } = options
+    this.topology = topology
+    this.#options = options
+    this.#logger = logger.child({ part: 'broker' })
+    this.#reconnect = options.reconnect ?? RECONNECT_RANGE
+    this.#random = options.random ?? Math.random
+    this.publisher = new ConfirmPublisher({
+      logger: this.#logger,
+      window,
+      confirmTimeoutMs,
+      onBroken: (reason) => {
+        this.#connections.publish.drop(reason)
+      },
+    })
+    this.#connections = { consume: this.#consuming(), publish: this.#publishing() }
+    this.#remember(topology.base())
+    if (metrics !== undefined) registerBrokerMetrics(metrics, this.#connections, this.publisher)
+  }
+
+  start(signal?: AbortSignal): Promise<void> {
+    this.#starting ??= this.#start(signal)
+    return this.#starting
+  }
+
+  declare(declarations: Declarations): Promise<void> {
+    // One after the other, so that nobody is told "declared already" while that is still under way.
+    const declared = this.#declaring.then(() => this.#declareMissing(declarations))
+    this.#declaring = declared.catch(() => {
+      // Reported to the caller; the next one is not concerned.
+    })
+    return declared
+  }
+
+  async consume(options: ConsumeOptions): Promise<Subscription> {
+    if (this.#stopping !== undefined) throw notConnected('consume')
+    const subscription: QueueSubscription = new QueueSubscription({
+      ...options,
+      logger: this.#logger,
+      reconnect: this.#reconnect,
+      random: this.#random,
+      connection: () => this.#connections.consume.connection,
+      redeclare: async () => {
+        await declareOn(await this.#connections.consume.opened(), this.#declared.values())
+      },
+      onClose: () => {
+        this.#subscriptions.delete(subscription)
+      },
+    })
+    this.#subscriptions.add(subscription)
+    await subscription.consuming
+    return subscription
+  }
+
+  async depth(queue: string): Promise<QueueDepth | undefined> {
+    const { connection } = this.#connections.consume
+    if (connection === undefined) throw notConnected(`count the messages of queue "${queue}"`)
+    const channel = await connection.createChannel()
+    // A missing queue closes the channel; the operation below throws why.
+    channel.on('error', () => {})
+    try {
+      const { messageCount, consumerCount } = await channel.checkQueue(queue)
+      return { messages: messageCount, consumers: consumerCount }
+    } catch (error) {
+      if (replyCode(error) === REPLY_CODES.notFound) return undefined
+      throw error
+    } finally {
+      await closeChannel(channel)
+    }
+  }
+
+  isReady(): boolean {
+    const { consume, publish } = this.#connections
+    return consume.connection !== undefined && publish.connection !== undefined && !publish.isBlocked
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #start(signal: AbortSignal | undefined): Promise<void> {
+    const abort = (): void => void this.stop()
+    signal?.throwIfAborted()
+    signal?.addEventListener('abort', abort)
+    try {
+      // The consuming connection first: what the publisher publishes to is declared by then.
+      await this.#connections.consume.start()
+      await this.#connections.publish.start()
+    } catch (error) {
+      await this.stop()
+      signal?.throwIfAborted()
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  async #stop(): Promise<void> {
+    const { consume, publish } = this.#connections
+    const { stopTimeoutMs = 10_000 } = this.#options
+    const subscriptions = [...this.#subscriptions]
+    // A broker that does not answer must not keep the process from stopping.
+    const timer = setTimeout(() => {
+      consume.drop(new Error('stopping took too long'))
+    }, stopTimeoutMs)
+    await Promise.all(subscriptions.map((subscription) => subscription.pause()))
+    await this.publisher.stop(stopTimeoutMs)
+    // Those who waited for the last confirms ack now what they published for.
+    await turn()
+    await Promise.all(subscriptions.map((subscription) => subscription.close()))
+    await Promise.all([consume.stop(), publish.stop()])
+    clearTimeout(timer)
+  }
+
+  #consuming(): ManagedConnection {
+    return new ManagedConnection({
+      ...this.#connectionOptions('consume'),
+      setUp: (connection) => declareOn(connection, this.#declared.values()),
+      onOpen: () => {
+        for (const subscription of this.#subscriptions) subscription.connectionOpened()
+      },
+    })
+  }
+
+  #publishing(): ManagedConnection {
+    return new ManagedConnection({
+      ...this.#connectionOptions('publish'),
+      setUp: async (connection) => {
+        // Declared here too: after a restart of the broker this connection may be the first, and nothing published may get lost.
+        await declareOn(connection, this.#declared.values())
+        this.publisher.attach(await connection.createConfirmChannel())
+      },
+      onLost: () => {
+        this.publisher.detach()
+      },
+      onBlocked: (blocked) => {
+        this.publisher.setBlocked(blocked)
+      },
+    })
+  }
+
+  #connectionOptions(role: ConnectionRole) {
+    const { url, connectionName, connectTimeoutMs = 10_000 } = this.#options
+    return {
+      role,
+      url: parseBrokerUrl(url),
+      name: `${connectionName} (${role})`,
+      logger: this.#logger,
+      reconnect: this.#reconnect,
+      random: this.#random,
+      connectTimeoutMs,
+      setUpTimeoutMs: SET_UP_TIMEOUT_MS,
+    }
+  }
+
+  #remember(declarations: Declarations): ReadonlyMap<string, Declaration> {
+    const missing = new Map<string, Declaration>()
+    for (const declaration of listDeclarations(declarations)) {
+      const key = declarationKey(declaration)
+      if (!this.#declared.has(key)) missing.set(key, declaration)
+    }
+    for (const [key, declaration] of missing) this.#declared.set(key, declaration)
+    return missing
+  }
+
+  async #declareMissing(declarations: Declarations): Promise<void> {
+    const missing = this.#remember(declarations)
+    // Before the start it is enough to remember them.
+    if (missing.size === 0 || this.#starting === undefined) return
+    for (;;) {
+      const connection = await this.#connections.consume.opened()
+      try {
+        await declareOn(connection, missing.values())
+        return
+      } catch (error) {
+        if (error instanceof BlockmillError) {
+          for (const key of missing.keys()) this.#declared.delete(key)
+          throw error
+        }
+        // The connection ended. The next one declares all that is remembered; declaring it once more does no harm.
+        await turn()
+      }
+    }
+  }
+}
+
+function notConnected(what: string): RetryableError {
+  return new RetryableError('BROKER_UNREACHABLE', `There is no connection to the broker to ${what}.`)
+}

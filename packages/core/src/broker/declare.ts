@@ -1,0 +1,61 @@
+import type { Channel, ChannelModel } from 'amqplib'
+
+import { declareRefusal } from './broker-refusal.ts'
+import { closeChannel } from './close-channel.ts'
+import type { BindingDeclaration, Declarations, ExchangeDeclaration, QueueDeclaration } from './topology.ts'
+
+/** One thing to declare. */
+export type Declaration =
+  | ({ readonly kind: 'exchange' } & ExchangeDeclaration)
+  | ({ readonly kind: 'queue' } & QueueDeclaration)
+  | ({ readonly kind: 'binding' } & BindingDeclaration)
+
+/** The single declarations, in the order the broker needs: exchanges, queues, bindings. */
+export function listDeclarations({ exchanges, queues, bindings }: Declarations): readonly Declaration[] {
+  return [
+    ...exchanges.map((exchange) => ({ kind: 'exchange', ...exchange }) as const),
+    ...queues.map((queue) => ({ kind: 'queue', ...queue }) as const),
+    ...bindings.map((binding) => ({ kind: 'binding', ...binding }) as const),
+  ]
+}
+
+/** What tells two declarations apart. Arguments are part of it: another queue under the same name must reach the broker. */
+export function declarationKey(declaration: Declaration): string {
+  return JSON.stringify(declaration)
+}
+
+/**
+ * Declares on a channel of its own, since a refusal closes the channel.
+ *
+ * @throws ConfigurationError `BROKER_TOPOLOGY_MISMATCH` or `BROKER_REFUSED`; RetryableError `BROKER_UNREACHABLE` for other
+ * refusals; the library's error when the connection ends.
+ */
+export async function declareOn(connection: ChannelModel, declarations: Iterable<Declaration>): Promise<void> {
+  const channel = await connection.createChannel()
+  // A refusal is thrown by the operation that caused it; without a listener the event would end the connection.
+  channel.on('error', () => {})
+  for (const declaration of declarations) {
+    try {
+      await declareOne(channel, declaration)
+    } catch (error) {
+      throw declareRefusal(error, declaration) ?? error
+    }
+  }
+  await closeChannel(channel)
+}
+
+async function declareOne(channel: Channel, declaration: Declaration): Promise<unknown> {
+  switch (declaration.kind) {
+    case 'exchange':
+      return await channel.assertExchange(declaration.name, declaration.type, {
+        durable: true,
+        arguments: declaration.arguments,
+      })
+    case 'queue':
+      return await channel.assertQueue(declaration.name, { durable: true, arguments: declaration.arguments })
+    case 'binding':
+      return await channel.bindQueue(declaration.queue, declaration.exchange, declaration.pattern)
+    default:
+      return declaration satisfies never
+  }
+}

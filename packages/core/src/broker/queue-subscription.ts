@@ -1,0 +1,195 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+import type { ChannelModel } from 'amqplib'
+
+import { BlockmillError, RetryableError } from '../errors/blockmill-error.ts'
+import type { Logger } from '../observability/logger.ts'
+import { replyCode } from './broker-refusal.ts'
+import { ConsumerChannel } from './consumer-channel.ts'
+import type { ConsumeOptions, Subscription } from './consumer.ts'
+import { type ReconnectRange, reconnectDelay } from './reconnect-delay.ts'
+
+/** @internal */
+export interface QueueSubscriptionOptions extends ConsumeOptions {
+  readonly logger: Logger
+  readonly reconnect: ReconnectRange
+  /** A number in [0, 1). */
+  readonly random: () => number
+  /** The consuming connection while it is open. */
+  readonly connection: () => ChannelModel | undefined
+  /** Declares again all that was declared, because the queue may have been deleted. */
+  readonly redeclare: () => Promise<void>
+  /** Called once, when `close()` begins. */
+  readonly onClose: () => void
+}
+
+/**
+ * A consumer that survives. What is wanted (consuming or paused, with which prefetch, or closed) is set by the caller; one
+ * loop brings about what is wanted, whatever state the channel is in.
+ *
+ * - waiting for a connection: none is open; `connectionOpened()` wakes the loop.
+ * - consuming: a channel is open and its consumer runs. A lost channel or a cancel by the broker leads to backing off.
+ * - paused: the channel may be open, so that deliveries can still be settled, but has no consumer. A channel that is lost
+ *   now is opened again when consuming is wanted.
+ * - backing off: after a jittered delay the topology is declared again, and consuming is tried again.
+ * - closed: final.
+ *
+ * `#run` alone opens and closes channels.
+ */
+export class QueueSubscription implements Subscription {
+  readonly queue: string
+  readonly #options: QueueSubscriptionOptions
+  readonly #firstConsuming = Promise.withResolvers<void>()
+  readonly #running: Promise<void>
+  #prefetch: number
+  #wanted: 'consuming' | 'paused' | 'closed' = 'consuming'
+  #channel: ConsumerChannel | undefined
+  #changed = Promise.withResolvers<void>()
+  #callers: PromiseWithResolvers<void>[] = []
+  /** Failures in a row; more than 0 while backing off. */
+  #failures = 0
+  #mustBackOff = false
+  /** Why the channel was lost; `undefined` when its connection ended, which is logged and healed elsewhere. */
+  #reason: string | undefined
+
+  constructor(options: QueueSubscriptionOptions) {
+    this.queue = options.queue
+    this.#options = options
+    this.#prefetch = options.prefetch
+    this.#firstConsuming.promise.catch(() => {
+      // Reported by whoever awaits `consuming`.
+    })
+    this.#running = this.#run()
+  }
+
+  /** Resolves when it consumes for the first time; rejects when it is closed before. */
+  get consuming(): Promise<void> {
+    return this.#firstConsuming.promise
+  }
+
+  setPrefetch(prefetch: number): Promise<void> {
+    this.#prefetch = prefetch
+    return this.#change()
+  }
+
+  pause(): Promise<void> {
+    if (this.#wanted === 'consuming') this.#wanted = 'paused'
+    return this.#change()
+  }
+
+  resume(): Promise<void> {
+    if (this.#wanted === 'paused') this.#wanted = 'consuming'
+    return this.#change()
+  }
+
+  async close(): Promise<void> {
+    if (this.#wanted !== 'closed') {
+      this.#wanted = 'closed'
+      this.#options.onClose()
+      this.#changed.resolve()
+    }
+    await this.#running
+  }
+
+  /** Tells that the consuming connection is open again. */
+  connectionOpened(): void {
+    this.#changed.resolve()
+  }
+
+  /** Resolves when the loop has dealt with the change, or cannot for want of a connection: then it will, once there is one. */
+  async #change(): Promise<void> {
+    if (this.#isClosed) return
+    const caller = Promise.withResolvers<void>()
+    this.#callers.push(caller)
+    this.#changed.resolve()
+    await caller.promise
+  }
+
+  get #isClosed(): boolean {
+    return this.#wanted === 'closed'
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      if (this.#mustBackOff) await this.#backOff()
+      this.#changed = Promise.withResolvers()
+      const callers = this.#callers.splice(0)
+      try {
+        await this.#apply()
+      } catch (error) {
+        this.#lost(replyCode(error) !== undefined || error instanceof BlockmillError ? describe(error) : undefined)
+      }
+      for (const caller of callers) caller.resolve()
+      if (!this.#mustBackOff) await this.#changed.promise
+    }
+    for (const caller of this.#callers) caller.resolve()
+    await this.#channel?.close()
+    this.#firstConsuming.reject(
+      new RetryableError('BROKER_UNREACHABLE', `Consuming queue "${this.queue}" ended before it began.`),
+    )
+  }
+
+  async #apply(): Promise<void> {
+    const connection = this.#options.connection()
+    if (connection === undefined) return
+    const prefetch = this.#wanted === 'consuming' ? this.#prefetch : 0
+    if (this.#channel === undefined) {
+      if (prefetch === 0) return
+      if (this.#reason !== undefined) await this.#options.redeclare()
+      this.#channel = await this.#openChannel(connection)
+    }
+    const channel = this.#channel
+    if (channel.consuming === prefetch) return
+    await channel.cancel()
+    if (prefetch === 0) return
+    await channel.consume(prefetch)
+    this.#failures = 0
+    this.#reason = undefined
+    this.#firstConsuming.resolve()
+  }
+
+  async #openChannel(connection: ChannelModel): Promise<ConsumerChannel> {
+    const { logger, onDelivery, onLost } = this.#options
+    return new ConsumerChannel({
+      channel: await connection.createChannel(),
+      queue: this.queue,
+      logger,
+      onDelivery,
+      onLost: (reason) => {
+        this.#channel = undefined
+        this.#lost(reason)
+        this.#changed.resolve()
+        onLost?.()
+      },
+    })
+  }
+
+  #lost(reason: string | undefined): void {
+    this.#mustBackOff = true
+    this.#reason ??= reason
+  }
+
+  /** Waits until it is time to try again, or something changes. */
+  async #backOff(): Promise<void> {
+    this.#mustBackOff = false
+    this.#failures += 1
+    const retryInMs = reconnectDelay(this.#options.reconnect, this.#failures, this.#options.random())
+    if (this.#reason !== undefined) {
+      this.#options.logger.warn(
+        { queue: this.queue, reason: this.#reason, failures: this.#failures, retryInMs },
+        'Consumer lost; consuming again',
+      )
+    }
+    this.#changed = Promise.withResolvers()
+    const waiting = new AbortController()
+    const elapsed = delay(retryInMs, undefined, { signal: waiting.signal }).catch(() => {
+      // Something changed first.
+    })
+    await Promise.race([this.#changed.promise, elapsed])
+    waiting.abort()
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
