@@ -1,0 +1,254 @@
+import { ApiPromise, WsProvider } from '@polkadot/api'
+import type { ProviderInterface } from '@polkadot/rpc-provider/types'
+import type { RuntimeVersion } from '@polkadot/types/interfaces'
+import { type DevChain, startDevChain } from '@blockmill/testkit'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+
+import {
+  createSilentLogger,
+  createSubstrateAccess,
+  createSubstrateConnection,
+  RetryableError,
+  type SubstrateAccess,
+  type SubstrateConnection,
+} from '../src/index.ts'
+
+const ALICE = '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY'
+const TIMESTAMP_NOW = '0xf0c365c3cf59d671eb72da0e7a4113c49f1f0515f462cdcf84e0f1d6045dfcbb'
+
+let chain: DevChain
+let connection: SubstrateConnection
+
+beforeAll(async () => {
+  chain = await startDevChain()
+  await chain.produceBlock(5)
+  connection = createSubstrateConnection({ endpoints: [chain.url], logger: createSilentLogger() })
+  await connection.start()
+})
+afterAll(async () => {
+  await connection.close()
+  await chain.stop()
+})
+
+const freshAccess = (over: SubstrateConnection = connection): SubstrateAccess =>
+  createSubstrateAccess({ id: 'dev', connection: over })
+
+describe('a Substrate chain as task code sees it', () => {
+  it('reads state at the block that was asked for', async () => {
+    const access = freshAccess()
+    const times = await Promise.all(
+      [2, 3, 4].map(async (number) => (await (await access.at(number)).query.timestamp.now()).toNumber()),
+    )
+    expect(times[1]).toBeGreaterThan(times[0] ?? Number.NaN)
+    expect(times[2]).toBeGreaterThan(times[1] ?? Number.NaN)
+  })
+
+  it('gives the whole API of a block: queries, entries, constants, runtime calls, errors and events', async () => {
+    const api = await freshAccess().at(3)
+    expect((await api.query.system.account.entries()).length).toBeGreaterThan(0)
+    expect((await api.query.system.account(ALICE)).nonce.toNumber()).toBe(0)
+    expect(api.consts.system.blockHashCount?.toString()).toBe('2400')
+    expect((await api.call.core.version<RuntimeVersion>()).specName.toString()).toBe('statemine')
+    expect(api.events.system.ExtrinsicSuccess.is).toBeTypeOf('function')
+    expect(Object.keys(api.errors)).toContain('balances')
+  })
+
+  it('makes one API per block, whoever asks and however', async () => {
+    const access = freshAccess()
+    const hash = chain.head().hash
+    const [first, second] = await Promise.all([access.at(chain.head().number), access.at({ number: 1, hash })])
+    expect(second).toBe(first)
+    expect(await access.at(2)).not.toBe(first)
+  })
+
+  it('decodes a block and its extrinsics', async () => {
+    const { number, hash, parentHash } = chain.head()
+    const block = await freshAccess().block(number)
+    expect(block).toMatchObject({ number, hash, parentHash, specName: 'statemine', specVersion: 900 })
+    expect(block.header.number.toNumber()).toBe(number)
+    const calls = block.extrinsics.map(({ method }) => `${method.section}.${method.method}`)
+    expect(calls).toEqual(['timestamp.set', 'parachainSystem.setValidationData'])
+  })
+
+  it('decodes the events of a block', async () => {
+    const events = await freshAccess().events(chain.head())
+    expect(events.map(({ event }) => `${event.section}.${event.method}`)).toEqual([
+      'system.ExtrinsicSuccess',
+      'system.ExtrinsicSuccess',
+    ])
+  })
+
+  it('decodes the genesis block, which has no parent', async () => {
+    const access = freshAccess()
+    expect(await access.block(0)).toMatchObject({ number: 0, hash: chain.genesisHash, extrinsics: [] })
+    expect(await access.events(0)).toEqual([])
+  })
+
+  it('reads single storage entries as the API does', async () => {
+    const access = freshAccess()
+    const api = await access.at(4)
+    expect((await access.storage(4, 'timestamp.now')).toHex()).toBe((await api.query.timestamp.now()).toHex())
+    const account = await access.storage(4, 'system.account', ALICE)
+    expect(account.toHuman()).toEqual((await api.query.system.account(ALICE)).toHuman())
+    const assets = api.query['assets']?.['asset']
+    expect((await access.storage(4, 'assets.asset', 7)).isEmpty).toBe(true)
+    expect((await assets?.(7))?.isEmpty).toBe(true)
+  })
+
+  it.each([
+    ['nothing.here', [], /Runtime statemine\/900 has no storage entry 'nothing\.here'/],
+    ['system', [], /has no storage entry 'system'/],
+    ['system.toString', [], /has no storage entry/],
+    ['system.account', [], /keys of storage entry 'system\.account' do not fit: .*1 values/],
+    ['system.account', ['nobody'], /keys of storage entry 'system\.account' do not fit/],
+  ])('refuses the storage entry %s with keys %j', async (entry, keys, message) => {
+    const reading = freshAccess().storage(1, entry, ...keys)
+    await expect(reading).rejects.toThrow(message)
+    await expect(reading).rejects.toMatchObject({ kind: 'non-retryable', code: 'CHAIN_DATA_INVALID' })
+  })
+
+  it('says that a block does not exist yet, and reads it once it does', async () => {
+    const access = freshAccess()
+    const next = chain.head().number + 1
+    await expect(access.block(next)).rejects.toThrow(`has no block ${next}`)
+    await expect(access.at(next)).rejects.toMatchObject({ kind: 'retryable', code: 'CHAIN_RPC_FAILED' })
+    await chain.produceBlock()
+    expect((await access.block(next)).number).toBe(next)
+    expect(await access.at(next)).toBeDefined()
+  })
+
+  it('says that a hash is unknown', async () => {
+    const hash = `0x${'ab'.repeat(32)}`
+    await expect(freshAccess().block({ number: 1, hash })).rejects.toThrow(`does not know block ${hash}`)
+    await expect(freshAccess().events({ number: 1, hash })).rejects.toThrow(`does not know block ${hash}`)
+  })
+
+  it('loads the metadata of a runtime once, for many blocks at the same time', async () => {
+    const send = vi.spyOn(connection, 'send')
+    onTestFinished(() => send.mockRestore())
+    const access = freshAccess()
+    await Promise.all([1, 2, 3, 4, 5].map((number) => access.events(number)))
+    await access.at(2)
+    expect(send.mock.calls.filter(([method]) => method === 'state_getMetadata')).toHaveLength(1)
+  })
+
+  it('decodes a block with the runtime of its parent', async () => {
+    const upgradedIn = chain.head().number
+    await chain.produceBlock()
+    const upgrading = intercept('state_getRuntimeVersion', async ([hash], answer) => {
+      const header = (await connection.send('chain_getHeader', [hash])) as { number: string }
+      const specVersion = Number(header.number) >= upgradedIn ? 901 : 900
+      return { ...(answer as object), specVersion }
+    })
+    const access = freshAccess(upgrading)
+    const versions = [upgradedIn - 1, upgradedIn, upgradedIn + 1].map(async (number) => [
+      (await access.block(number)).specVersion,
+      (await access.at(number)).runtimeVersion.specVersion.toNumber(),
+    ])
+    expect(await Promise.all(versions)).toEqual([
+      [900, 900],
+      [900, 900],
+      [901, 901],
+    ])
+  })
+
+  it.each(['state_getStorage', 'state_getMetadata', 'state_getRuntimeVersion', 'chain_getHeader', 'chain_getBlock'])(
+    'reports an answer to %s that makes no sense, and recovers from it',
+    async (method) => {
+      let broken = true
+      const access = freshAccess(intercept(method, async (_params, answer) => (broken ? { not: 'expected' } : answer)))
+      await expect(Promise.all([access.block(2), access.events(2)])).rejects.toMatchObject({
+        code: 'CHAIN_DATA_INVALID',
+      })
+      broken = false
+      expect((await Promise.all([access.block(2), access.events(2)]))[1]).toHaveLength(2)
+    },
+  )
+})
+
+/** How `@polkadot/api` 16.5.6 by itself lets one failed request spoil later ones, and that `chain` does not. */
+describe('after a request that failed once', () => {
+  const block = { number: 2, hash: '' }
+  beforeAll(async () => {
+    block.hash = String(await connection.send('chain_getBlockHash', [block.number]))
+  })
+
+  it('the API by itself never reads that block again, because it memoizes the rejected registry', async () => {
+    const api = await naiveApi(new UncachedProvider(chain.url))
+    const quiet = vi.spyOn(console, 'error').mockImplementation(() => undefined)
+    onTestFinished(() => quiet.mockRestore())
+    chain.faults.fail({ method: 'chain_getHeader', block: block.number })
+    await expect(api.rpc.chain.getBlock(block.hash)).rejects.toThrow('Injected failure')
+    await expect(api.rpc.chain.getBlock(block.hash)).rejects.toThrow('Injected failure')
+  })
+
+  it("the provider's cache keeps answering with the rejection", async () => {
+    const provider = new WsProvider(chain.url)
+    onTestFinished(() => provider.disconnect())
+    await provider.isReady
+    chain.faults.fail({ method: 'state_getStorage', block: block.number })
+    await expect(provider.send('state_getStorage', [TIMESTAMP_NOW, block.hash], true)).rejects.toThrow('Injected')
+    await expect(provider.send('state_getStorage', [TIMESTAMP_NOW, block.hash], true)).rejects.toThrow('Injected')
+  })
+
+  it.each(['chain_getBlockHash', 'chain_getBlock', 'state_getRuntimeVersion', 'state_getMetadata', 'system_chain'])(
+    'a block is read again at once, though %s failed',
+    async (method) => {
+      const access = freshAccess()
+      chain.faults.fail({ method })
+      await expect(access.block(block.number)).rejects.toBeInstanceOf(RetryableError)
+      expect((await access.block(block.number)).hash).toBe(block.hash)
+    },
+  )
+
+  it.each(['chain_getHeader', 'state_getStorage', 'state_getRuntimeVersion'])(
+    'events are read again at once, though %s failed',
+    async (method) => {
+      const access = freshAccess()
+      chain.faults.fail({ method })
+      await expect(access.events(block)).rejects.toBeInstanceOf(RetryableError)
+      expect((await access.events(block)).length).toBeGreaterThan(0)
+    },
+  )
+
+  it.each(['chain_getHeader', 'state_getRuntimeVersion', 'state_getMetadata', 'state_getStorage'])(
+    'the API of a block works again at once, though %s failed',
+    async (method) => {
+      const access = freshAccess()
+      const now = async () => (await access.at(block)).query.timestamp.now()
+      chain.faults.fail({ method })
+      await expect(now()).rejects.toBeInstanceOf(RetryableError)
+      expect((await now()).toNumber()).toBeGreaterThan(0)
+    },
+  )
+})
+
+/** `@polkadot/api` as it is, on a provider whose cache is off, so that only its own memory is left. */
+class UncachedProvider extends WsProvider {
+  override send<T>(...[method, params, , subscription]: Parameters<WsProvider['send']>): Promise<T> {
+    return super.send<T>(method, params, false, subscription)
+  }
+}
+
+async function naiveApi(provider: WsProvider): Promise<ApiPromise> {
+  const quiet = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+  // The library's own types disagree with each other under `exactOptionalPropertyTypes`.
+  const api = await ApiPromise.create({ provider: provider as ProviderInterface, noInitWarn: true })
+  quiet.mockRestore()
+  onTestFinished(() => api.disconnect())
+  return api
+}
+
+/** The shared connection with the answers of one method changed. */
+function intercept(
+  intercepted: string,
+  change: (params: readonly unknown[], answer: unknown) => Promise<unknown>,
+): SubstrateConnection {
+  return {
+    ...connection,
+    async send(method, params = []) {
+      const answer = await connection.send(method, params)
+      return method === intercepted ? change(params, answer) : answer
+    },
+  }
+}
