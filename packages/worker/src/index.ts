@@ -1,1 +1,5 @@
-export {}
+export { createWorker } from './worker.ts'
+export { workerConfig } from './worker-config.ts'
+
+export type { Worker, WorkerOptions } from './worker.ts'
+export type { WorkerConfig } from './worker-config.ts'

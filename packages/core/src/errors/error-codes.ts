@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   DATABASE_REFUSED: 'PostgreSQL refused the credentials or the database does not exist.',
   DATABASE_UNREACHABLE: 'PostgreSQL could not be reached or went away.',
   DATABASE_SCHEMA_OUTDATED: 'The database schema is older or newer than this version of Blockmill expects.',
+  SCHEDULER_LEASE_LOST: 'Another scheduler has taken over the chain, and a write of the former one is refused.',
   CHAIN_UNREACHABLE: 'No chain endpoint could be reached, or a request timed out.',
   CHAIN_WRONG_GENESIS: 'An endpoint serves another chain than the one this name is bound to.',
   CHAIN_RPC_FAILED: 'The chain node answered a request with an error.',
@@ -24,10 +25,12 @@ export const ERROR_CODES = {
   RESULT_NOT_JSON: 'A handler returned something that JSON cannot carry.',
   RESULT_TOO_LARGE: 'A handler returned more than 256 KiB of JSON.',
   TASK_UNKNOWN: 'No task of this name is registered.',
+  TASK_WITHOUT_BLOCK: 'A handler read the block of a task that was enqueued without one.',
   TASK_TIMED_OUT: 'An attempt ran longer than its timeout.',
   TASK_EXPIRED: 'A task was not started before its expiry.',
   TASK_STUCK: 'A handler ignored its aborted signal past the grace period.',
   MAX_POSTPONES_REACHED: 'A task postponed itself more often than its limit allows.',
+  WORKER_STOPPING: 'A worker stopped before an attempt had ended; the task will be delivered again.',
   SERVICE_UNAVAILABLE: 'A private broker or database for tests and the demo could not be started.',
 } as const
 

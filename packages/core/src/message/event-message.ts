@@ -60,7 +60,7 @@ export const TaskEventSchema = Type.Union([
     type: Type.Literal('failed'),
     ...ended,
     error: ErrorSchema,
-    reason: Type.Union(FAILURE_REASONS.map((reason) => Type.Literal(reason))),
+    reason: Type.Enum(FAILURE_REASONS),
   }),
   Type.Object({ type: Type.Literal('cancelled'), ...ended, reason: Type.String() }),
   Type.Object({ type: Type.Literal('orphaned'), ...base, reason: Type.String() }),

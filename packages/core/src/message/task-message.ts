@@ -34,7 +34,7 @@ export const TaskMessageSchema = Type.Object({
   chain: Type.String({ minLength: 1, maxLength: 128 }),
   task: Type.String({ minLength: 1, maxLength: 128 }),
   queue: QueueName,
-  lane: Type.Union(LANES.map((lane) => Type.Literal(lane))),
+  lane: Type.Enum(LANES),
   priority: Type.Integer(),
   /** Which deliberate run this is: absent as planned, Unix milliseconds of the replay or forced re-run otherwise. */
   generation: Type.Optional(Count),
@@ -44,7 +44,7 @@ export const TaskMessageSchema = Type.Object({
   scheduledAt: Time,
   notBefore: Type.Optional(Time),
   expiresAt: Type.Optional(Time),
-  cause: Type.Union(CAUSES.map((cause) => Type.Literal(cause))),
+  cause: Type.Enum(CAUSES),
   items: Type.Array(TaskItemSchema, { minItems: 1, maxItems: 500 }),
   rootId: Type.Optional(Uuid),
   parentId: Type.Optional(Uuid),

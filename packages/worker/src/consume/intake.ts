@@ -1,0 +1,78 @@
+import {
+  argsProblems,
+  type DeadReason,
+  type Delivery,
+  type TaskItem,
+  type TaskMessage,
+  taskMessageCodec,
+  type TaskRegistry,
+} from '@blockmill/core'
+import { createWorkUnit, type WorkUnit } from './work-unit.ts'
+
+/** What is to be done with a message that arrives. */
+export type Admission =
+  /** Its items run, all but those that were refused. */
+  | { readonly type: 'run'; readonly unit: WorkUnit; readonly refused?: Refusal }
+  /** Its delay is not over; the rest is waited for in the broker. */
+  | { readonly type: 'early'; readonly message: TaskMessage; readonly remainingMs: number }
+  /** It cannot be run by anybody, or not by this worker: it goes to the dead queue as it came. */
+  | { readonly type: 'dead'; readonly reason: DeadReason; readonly error: string }
+
+/** Items of a chunk whose arguments do not fit, as a message of their own. */
+export interface Refusal {
+  readonly message: TaskMessage
+  readonly error: string
+}
+
+export interface IntakeOptions {
+  readonly registry: TaskRegistry
+  /** The chain that the worker has access to; without, it takes tasks of every chain. */
+  readonly chainId: string | undefined
+  readonly smallestDelayMs: number
+  readonly now: () => number
+}
+
+/** Decides what is to be done with each delivery: decoded, checked against the task definitions, and looked at for its time. */
+export function createIntake({ registry, chainId, smallestDelayMs, now }: IntakeOptions) {
+  let sequence = 0
+
+  return function admit(delivery: Delivery): Admission {
+    let message: TaskMessage
+    try {
+      message = taskMessageCodec.decode(delivery.body)
+    } catch (error) {
+      return { type: 'dead', reason: 'invalid_message', error: (error as Error).message }
+    }
+    if (chainId !== undefined && message.chain !== chainId) {
+      const error = `The task is for chain '${message.chain}', but this worker is connected to '${chainId}'. Run the workers of different chains on different queues.`
+      return { type: 'dead', reason: 'unknown_chain', error }
+    }
+    const definition = registry.get(message.task)
+    if (definition === undefined) {
+      const error = `No task named '${message.task}' is registered in this worker. Deploy the tasks package that has it, then replay the message.`
+      return { type: 'dead', reason: 'unknown_task', error }
+    }
+    // A delay ends within a smallest step of its time, give or take what clocks differ by: such a message is not sent round.
+    const remainingMs = message.notBefore === undefined ? 0 : Date.parse(message.notBefore) - now()
+    if (remainingMs > smallestDelayMs) return { type: 'early', message, remainingMs }
+
+    const { fit, unfit, problems } = sortItems(message.items, (item) => argsProblems(item.args, definition.schema))
+    if (fit.length === 0) return { type: 'dead', reason: 'invalid_args', error: problems.join('; ') }
+    sequence += 1
+    const unit = createWorkUnit(delivery, message, definition, { items: fit, sequence })
+    if (unfit.length === 0) return { type: 'run', unit }
+    return { type: 'run', unit, refused: { message: { ...message, items: unfit }, error: problems.join('; ') } }
+  }
+}
+
+function sortItems(items: TaskItem[], problemsOf: (item: TaskItem) => string[]) {
+  const unfit: TaskItem[] = []
+  const problems: string[] = []
+  for (const item of items) {
+    const found = problemsOf(item)
+    if (found.length === 0) continue
+    unfit.push(item)
+    problems.push(`task ${item.id}: ${found.join(', ')}`)
+  }
+  return { fit: unfit.length === 0 ? items : items.filter((item) => !unfit.includes(item)), unfit, problems }
+}

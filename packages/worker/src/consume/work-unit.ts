@@ -1,0 +1,73 @@
+import { type AnyTaskDefinition, type Delivery, LANES, type TaskItem, type TaskMessage } from '@blockmill/core'
+
+/** A message that a worker holds, and how far its items have come. It is acked when each of them is settled. */
+export interface WorkUnit {
+  /** The same for every delivery of the same message: see `unitKey`. */
+  readonly key: string
+  readonly message: TaskMessage
+  readonly definition: AnyTaskDefinition
+  /** The items to run: those of the message, less any that were refused. */
+  readonly items: readonly TaskItem[]
+  /**
+   * Usually one. A message that is delivered again while this worker still works on it, because a connection broke or a
+   * publisher repeated itself, joins the work under way instead of running a second time.
+   */
+  readonly deliveries: Delivery[]
+  readonly laneRank: number
+  /** When it was scheduled, in Unix milliseconds: its age among messages of equal priority. */
+  readonly scheduledAtMs: number
+  /** When it was allowed to run, in Unix milliseconds: the end of a deliberate delay, or when it was scheduled. */
+  readonly dueAtMs: number
+  /** Order of arrival, which decides between messages of the same age. */
+  readonly sequence: number
+  /** Items handed out to be run so far. */
+  started: number
+  /** Parts that are not confirmed by the broker yet. */
+  unsettled: number
+  /** True once its deliveries are void and what is not finished is left to the broker to deliver again: it is never acked. */
+  left: boolean
+}
+
+/** What tells two deliveries of one message from two messages: who it is for, and how far it had come. */
+export function unitKey({ items, attempt, postpones, generation = 0 }: TaskMessage): string {
+  return `${items[0]?.id}/${items.length}/${generation}/${attempt}/${postpones}`
+}
+
+/** Makes the unit of a message that may run. */
+export function createWorkUnit(
+  delivery: Delivery,
+  message: TaskMessage,
+  definition: AnyTaskDefinition,
+  { items = message.items, sequence }: { readonly items?: readonly TaskItem[]; readonly sequence: number },
+): WorkUnit {
+  const scheduledAtMs = Date.parse(message.scheduledAt)
+  return {
+    key: unitKey(message),
+    message,
+    definition,
+    items,
+    deliveries: [delivery],
+    laneRank: LANES.indexOf(message.lane),
+    scheduledAtMs,
+    dueAtMs: message.notBefore === undefined ? scheduledAtMs : Date.parse(message.notBefore),
+    sequence,
+    started: 0,
+    unsettled: items.length,
+    left: false,
+  }
+}
+
+/** True while at least one delivery of the unit can be acked. When none can, the broker will deliver the message again. */
+export function isLive(unit: WorkUnit): boolean {
+  return unit.deliveries.some((delivery) => delivery.isLive())
+}
+
+/** Negative when `a` runs before `b`: lane, then priority (lower first), then age, then arrival. */
+export function compareUnits(a: WorkUnit, b: WorkUnit): number {
+  return (
+    a.laneRank - b.laneRank ||
+    a.message.priority - b.message.priority ||
+    a.scheduledAtMs - b.scheduledAtMs ||
+    a.sequence - b.sequence
+  )
+}

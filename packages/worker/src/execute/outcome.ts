@@ -1,0 +1,60 @@
+import { types } from 'node:util'
+import {
+  findNonJson,
+  type Json,
+  MAX_RESULT_BYTES,
+  NonRetryableError,
+  type SerializedError,
+  serializeError,
+} from '@blockmill/core'
+
+/** How an attempt ended. */
+export type Outcome =
+  | { readonly type: 'succeeded'; readonly result?: Json }
+  | { readonly type: 'failed'; readonly error: SerializedError }
+  | { readonly type: 'postponed'; readonly delayMs: number | undefined; readonly reason: string }
+  | { readonly type: 'cancelled'; readonly reason: string }
+  /** It was not started before its expiry. */
+  | { readonly type: 'expired'; readonly error: SerializedError }
+
+/** The outcome of a handler that returned. What JSON cannot carry, and more than 256 KiB of it, fails the attempt. */
+export function returnedOutcome(result: unknown): Outcome {
+  if (result === undefined) return { type: 'succeeded' }
+  const foreign = findNonJson(result)
+  if (foreign !== undefined) {
+    return failedOutcome(
+      new NonRetryableError(
+        'RESULT_NOT_JSON',
+        `The handler's result cannot be carried by JSON: ${foreign.replace('$', 'result')}. Return plain objects, arrays, strings, finite numbers, booleans and null.`,
+      ),
+    )
+  }
+  const size = Buffer.byteLength(JSON.stringify(result))
+  if (size > MAX_RESULT_BYTES) {
+    return failedOutcome(
+      new NonRetryableError(
+        'RESULT_TOO_LARGE',
+        `The handler's result is ${size} bytes of JSON; at most ${MAX_RESULT_BYTES} are allowed. Store the data elsewhere and return where it is.`,
+      ),
+    )
+  }
+  return { type: 'succeeded', result: result as Json }
+}
+
+/** The outcome of a handler that threw: `Postpone` and `Cancel` steer, everything else is a failure. */
+export function thrownOutcome(thrown: unknown): Outcome {
+  // Matched by name: a tasks package may have a copy of the core of its own.
+  if (types.isNativeError(thrown) && thrown.name === 'Postpone') {
+    const { delayMs } = thrown as { delayMs?: unknown }
+    const valid = typeof delayMs === 'number' && Number.isFinite(delayMs) && delayMs >= 0
+    return { type: 'postponed', delayMs: valid ? delayMs : undefined, reason: thrown.message }
+  }
+  if (types.isNativeError(thrown) && thrown.name === 'Cancel') {
+    return { type: 'cancelled', reason: thrown.message }
+  }
+  return failedOutcome(thrown)
+}
+
+export function failedOutcome(error: unknown): Outcome {
+  return { type: 'failed', error: serializeError(error) }
+}

@@ -1,0 +1,256 @@
+import {
+  type Delivery,
+  type Logger,
+  NonRetryableError,
+  serializeError,
+  type TaskEvent,
+  type TaskItem,
+} from '@blockmill/core'
+import type { Admission, Refusal } from './consume/intake.ts'
+import { createUnitBuffer } from './consume/unit-buffer.ts'
+import { createUnitTable } from './consume/unit-table.ts'
+import { isLive, type WorkUnit } from './consume/work-unit.ts'
+import { type Attempt, createAttempt } from './execute/attempt.ts'
+import { failedOutcome, type Outcome } from './execute/outcome.ts'
+import type { SettlementPlan } from './settle/settlement-plan.ts'
+import type { Settler } from './settle/settler.ts'
+import type { WorkerMetrics } from './worker-metrics.ts'
+
+/** The way of a message through the worker: from its delivery over buffer, slot and handler to its ack. */
+export interface TaskFlow {
+  /** Attempts whose handlers run. */
+  readonly running: ReadonlySet<Attempt>
+  /** Messages that wait for a slot. */
+  readonly buffered: number
+  onDelivery(delivery: Delivery): void
+  /** Drops what waits and can no longer be acked: it will be delivered again. */
+  onLost(): void
+  /** Starts no more. What runs goes on, what arrives waits to be given back. */
+  close(): void
+  /** Gives back what was not started, and everything that still arrives. */
+  giveBack(): void
+  /** Aborts what runs, with this reason, and forgets it: unacked, it will be delivered again. */
+  abandon(reason: Error): void
+  /** Resolves when nothing is held: everything that was taken is finished, confirmed and acked, or given back. */
+  idle(): Promise<void>
+}
+
+export interface TaskFlowOptions {
+  readonly concurrency: number
+  readonly admit: (delivery: Delivery) => Admission
+  readonly execute: (attempt: Attempt) => Promise<Outcome>
+  readonly plan: (attempt: Attempt, outcome: Outcome) => SettlementPlan
+  readonly settler: Settler
+  readonly metrics: WorkerMetrics
+  readonly logger: Logger
+  readonly now: () => number
+}
+
+/**
+ * Items of a chunk run like tasks of their own, side by side as slots get free; the message is acked when the last of them is
+ * settled.
+ */
+export function createTaskFlow({
+  concurrency,
+  admit,
+  execute,
+  plan,
+  settler,
+  metrics,
+  logger,
+  now,
+}: TaskFlowOptions): TaskFlow {
+  const buffer = createUnitBuffer()
+  const units = createUnitTable()
+  const running = new Set<Attempt>()
+  /** Messages that are on their way to the delay exchange or the dead queue. */
+  let forwarding = 0
+  let phase: 'open' | 'closed' | 'given back' = 'open'
+  let abandoned = false
+  let idleWaiters: (() => void)[] = []
+
+  function onDelivery(delivery: Delivery): void {
+    if (phase === 'given back') {
+      delivery.requeue()
+      return
+    }
+    const admission = admit(delivery)
+    switch (admission.type) {
+      case 'run':
+        takeIn(admission.unit, delivery, admission.refused)
+        break
+      case 'early':
+        forwarding += 1
+        settler.delay(delivery, admission.message, admission.remainingMs, () => forwarded(delivery))
+        break
+      case 'dead':
+        logBurial(delivery, admission)
+        forwarding += 1
+        settler.bury(delivery, admission, () => forwarded(delivery))
+        break
+    }
+  }
+
+  function takeIn(unit: WorkUnit, delivery: Delivery, refused: Refusal | undefined): void {
+    if (delivery.redelivered && units.hasFinished(unit.key)) {
+      delivery.ack()
+      return
+    }
+    const held = units.find(unit.key)
+    if (held !== undefined) {
+      held.deliveries.push(delivery)
+      return
+    }
+    units.add(unit)
+    if (refused !== undefined) {
+      const burial = { reason: 'invalid_args', error: refused.error, part: refused.message } as const
+      logBurial(delivery, burial)
+      unit.unsettled += 1
+      settler.bury(delivery, burial, () => partSettled(unit))
+    }
+    buffer.push(unit)
+    fillSlots()
+  }
+
+  function fillSlots(): void {
+    if (phase !== 'open') return
+    while (running.size < concurrency) {
+      const next = buffer.take()
+      if (next === undefined) return
+      start(next.unit, next.item)
+    }
+  }
+
+  function start(unit: WorkUnit, item: TaskItem): void {
+    const attempt = createAttempt(unit, item, now())
+    const { definition, message } = unit
+    if (message.expiresAt !== undefined && Date.parse(message.expiresAt) <= attempt.startedAtMs) {
+      const error = new NonRetryableError('TASK_EXPIRED', `The task was to be started before ${message.expiresAt}.`)
+      settle(attempt, { type: 'expired', error: serializeError(error) })
+      return
+    }
+    running.add(attempt)
+    metrics.started(definition, message.queue, attempt.startedAtMs - unit.dueAtMs)
+    void run(attempt)
+  }
+
+  async function run(attempt: Attempt): Promise<void> {
+    const outcome = await execute(attempt)
+    if (abandoned) return
+    running.delete(attempt)
+    settle(attempt, outcome)
+    fillSlots()
+    checkIdle()
+  }
+
+  function settle(attempt: Attempt, outcome: Outcome): void {
+    const { unit } = attempt
+    const settled = plan(attempt, outcome)
+    if (settled.followUp !== undefined && !isLive(unit)) {
+      // The broker delivers this attempt again; to carry it on from here as well would make two tasks out of one.
+      leave(unit)
+      return
+    }
+    try {
+      settler.settle(settled, () => partSettled(unit))
+    } catch (error) {
+      // The result was changed by code that still holds it, after it was found to be JSON.
+      settler.settle(plan(attempt, failedOutcome(error)), () => partSettled(unit))
+    }
+    metrics.ended(
+      unit.definition,
+      unit.message.queue,
+      settled.event.type,
+      outcome.type === 'expired' ? undefined : now() - attempt.startedAtMs,
+    )
+    logEvent(settled.event)
+  }
+
+  function partSettled(unit: WorkUnit): void {
+    unit.unsettled -= 1
+    if (unit.unsettled > 0 || unit.left) return
+    for (const delivery of unit.deliveries) delivery.ack()
+    units.finish(unit)
+    checkIdle()
+  }
+
+  function leave(unit: WorkUnit): void {
+    unit.left = true
+    units.remove(unit)
+  }
+
+  function forwarded(delivery: Delivery): void {
+    delivery.ack()
+    forwarding -= 1
+    checkIdle()
+  }
+
+  function giveBack(unit: WorkUnit): void {
+    if (unit.started === 0) {
+      for (const delivery of unit.deliveries) delivery.requeue()
+      leave(unit)
+      return
+    }
+    // Some of its items have run or run now, so it cannot go back whole: the rest goes back as a message of its own.
+    unit.unsettled -= unit.items.length - unit.started - 1
+    settler.giveBackRest(unit, () => partSettled(unit))
+  }
+
+  function isIdle(): boolean {
+    return units.size === 0 && running.size === 0 && forwarding === 0
+  }
+
+  function checkIdle(): void {
+    if (idleWaiters.length === 0 || !isIdle()) return
+    const waiters = idleWaiters
+    idleWaiters = []
+    for (const resolve of waiters) resolve()
+  }
+
+  function logBurial(
+    { queue }: Delivery,
+    { reason, error }: { readonly reason: string; readonly error: string },
+  ): void {
+    logger.warn({ queue, reason, error }, 'message is put on the dead queue')
+  }
+
+  function logEvent(event: TaskEvent): void {
+    const { type, task, taskId } = event
+    if (type === 'failed') logger.error({ task, taskId, reason: event.reason, error: event.error }, 'task failed')
+    else if (type === 'retrying') {
+      const { error, nextAttemptAt } = event
+      logger.warn({ task, taskId, attempt: event.attempt, error, nextAttemptAt }, 'attempt failed; it will be retried')
+    } else logger.debug({ task, taskId }, type)
+  }
+
+  return {
+    running,
+    get buffered() {
+      return buffer.size
+    },
+    onDelivery,
+    onLost() {
+      for (const unit of buffer.remove((waiting) => !isLive(waiting))) leave(unit)
+      checkIdle()
+    },
+    close() {
+      phase = 'closed'
+    },
+    giveBack() {
+      phase = 'given back'
+      for (const unit of buffer.remove(() => true)) giveBack(unit)
+      checkIdle()
+    },
+    abandon(reason) {
+      abandoned = true
+      for (const attempt of running) attempt.abort.abort(reason)
+      running.clear()
+    },
+    async idle() {
+      if (isIdle()) return
+      const { promise, resolve } = Promise.withResolvers<void>()
+      idleWaiters.push(resolve)
+      await promise
+    },
+  }
+}

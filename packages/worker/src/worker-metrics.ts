@@ -1,0 +1,99 @@
+import type { AnyTaskDefinition, Metrics, TaskEvent } from '@blockmill/core'
+import { Counter, Gauge, Histogram } from 'prom-client'
+
+/** Seconds, from handlers that do nothing to those that take an hour. */
+const DURATION_BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 3_600]
+
+/** What a worker counts. */
+export interface WorkerMetrics {
+  /** @param waitedMs since it was allowed to run. */
+  started(definition: AnyTaskDefinition, queue: string, waitedMs: number): void
+  /** @param tookMs absent for a task that expired before it started. */
+  ended(definition: AnyTaskDefinition, queue: string, event: TaskEvent['type'], tookMs: number | undefined): void
+  stuck(): void
+}
+
+export interface WorkerGauges {
+  readonly slots: number
+  readonly slotsUsed: () => number
+  readonly buffered: () => number
+}
+
+/** Registers the worker's metrics. `docs/metrics.md` lists them. */
+export function createWorkerMetrics(register: Metrics, { slots, slotsUsed, buffered }: WorkerGauges): WorkerMetrics {
+  const labelNames = ['task', 'queue'] as const
+  const registers = [register]
+  const counter = (name: string, help: string) => new Counter({ name, help, labelNames, registers })
+  const histogram = (name: string, help: string) =>
+    new Histogram({ name, help, labelNames, registers, buckets: DURATION_BUCKETS })
+  const gauge = (name: string, help: string, value: () => number): void => {
+    // prom-client asks for the value when somebody reads it, so nothing is counted in between.
+    // oxlint-disable-next-line no-new
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value())
+      },
+    })
+  }
+
+  const started = counter('blockmill_tasks_started_total', 'Attempts started.')
+  const succeeded = counter('blockmill_tasks_succeeded_total', 'Tasks whose handler returned.')
+  const failed = counter('blockmill_tasks_failed_total', 'Tasks that failed for good.')
+  const retried = counter('blockmill_tasks_retried_total', 'Failed attempts that are tried again.')
+  const postponed = counter('blockmill_tasks_postponed_total', 'Postpones.')
+  const cancelled = counter('blockmill_tasks_cancelled_total', 'Tasks that were cancelled.')
+  const duration = histogram('blockmill_task_duration_seconds', 'Time that attempts ran.')
+  const wait = histogram(
+    'blockmill_task_queue_wait_seconds',
+    'Time from when a task was allowed to run until it started; deliberate delays do not count.',
+  )
+  const stuck = new Counter({
+    name: 'blockmill_worker_stuck_total',
+    help: 'Handlers that ignored their aborted signal past the grace period.',
+    registers,
+  })
+  gauge('blockmill_worker_slots_limit', 'Handlers that may run at once.', () => slots)
+  gauge('blockmill_worker_slots_used', 'Handlers that run.', slotsUsed)
+  gauge('blockmill_worker_buffered_messages', 'Messages that wait in the worker for a slot.', buffered)
+
+  const endedCounters: Partial<Record<TaskEvent['type'], Counter<'task' | 'queue'>>> = {
+    succeeded,
+    failed,
+    retrying: retried,
+    postponed,
+    cancelled,
+  }
+  const series = new Map<string, ReturnType<typeof createSeries>>()
+
+  // Looking a labelled child up costs more than counting, so each task's are kept at hand.
+  const createSeries = (task: string, queue: string) => {
+    const labels = { task, queue }
+    return { started: started.labels(labels), wait: wait.labels(labels), duration: duration.labels(labels), labels }
+  }
+  const seriesOf = ({ name }: AnyTaskDefinition, queue: string) => {
+    const key = `${queue}/${name}`
+    let found = series.get(key)
+    if (found === undefined) {
+      found = createSeries(name, queue)
+      series.set(key, found)
+    }
+    return found
+  }
+
+  return {
+    started(definition, queue, waitedMs) {
+      const of = seriesOf(definition, queue)
+      of.started.inc()
+      of.wait.observe(Math.max(0, waitedMs) / 1_000)
+    },
+    ended(definition, queue, event, tookMs) {
+      const of = seriesOf(definition, queue)
+      endedCounters[event]?.inc(of.labels)
+      if (tookMs !== undefined) of.duration.observe(Math.max(0, tookMs) / 1_000)
+    },
+    stuck: () => stuck.inc(),
+  }
+}

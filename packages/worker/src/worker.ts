@@ -1,0 +1,214 @@
+import {
+  assertQueueName,
+  type Broker,
+  type ChainAccess,
+  delayLadder,
+  LANES,
+  type Logger,
+  type Metrics,
+  RetryableError,
+  type Subscription,
+  type TaskRegistry,
+} from '@blockmill/core'
+import { createIntake } from './consume/intake.ts'
+import { createExecutor } from './execute/executor.ts'
+import { createHeartbeat } from './report/heartbeat.ts'
+import { createConfirmedPublish } from './settle/confirmed-publish.ts'
+import { createEventBatcher } from './settle/event-batcher.ts'
+import { eventFacts, planSettlement } from './settle/settlement-plan.ts'
+import { createSettler } from './settle/settler.ts'
+import { createTaskFlow, type TaskFlow } from './task-flow.ts'
+import { type WorkerConfig, workerConfig } from './worker-config.ts'
+import { createWorkerMetrics } from './worker-metrics.ts'
+
+/** Executes tasks. `start` and `stop` may be called in any order and any number of times; once stopped, it stays stopped. */
+export interface Worker {
+  readonly config: WorkerConfig
+  /** Declares and consumes its queues. Waits for the broker, which must have been started. */
+  start(): Promise<void>
+  /**
+   * Takes no more messages, gives back what was not started, lets handlers finish within the grace, and publishes and acks
+   * what they did. Handlers that run on are aborted, and their messages left to be delivered again.
+   */
+  stop(): Promise<void>
+  /** Resolves when the worker holds nothing: all that it was given is finished and acked. It goes on consuming. */
+  drain(): Promise<void>
+  /** True while it consumes and the broker can be reached. */
+  isReady(): boolean
+}
+
+export interface WorkerOptions {
+  readonly config?: Partial<WorkerConfig>
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly broker: Broker
+  readonly registry: TaskRegistry
+  /** The chain that task code gets. Without, tasks of every chain are run, and fail when they read `chain`. */
+  readonly chain?: ChainAccess | undefined
+  /** Unix milliseconds; default the system's clock. */
+  readonly now?: () => number
+  /** A number in [0, 1), for jitter; default `Math.random`. */
+  readonly random?: () => number
+}
+
+/** Time for the last events and the last heartbeat when the grace is over. */
+const FAREWELL_MS = 2_000
+
+/** More than this many unconfirmed events mean that the broker is slow or away: progress is then not reported. */
+const PROGRESS_BACKLOG = 1_000
+
+/**
+ * Makes a worker. It is in one of four modes, which only `start` and `stop` change:
+ *
+ * - **new**: nothing is consumed. `start` makes it running.
+ * - **running**: messages arrive, wait in the buffer, and take slots as these get free. `stop` makes it stopping.
+ * - **stopping**: what arrives late is given back, what runs may finish. Ends when nothing is held, or with the grace.
+ * - **stopped**: whatever a handler still does has no effect on the broker.
+ *
+ * @throws ConfigurationError `TASK_DEFINITION_INVALID` when a queue's name is invalid.
+ */
+export function createWorker({
+  config: given = {},
+  logger,
+  metrics: register,
+  broker,
+  registry,
+  chain,
+  now = Date.now,
+  random = Math.random,
+}: WorkerOptions): Worker {
+  const config = workerConfig(given)
+  for (const queue of config.queues) assertQueueName(queue, 'queues')
+  const ladder = delayLadder(config.smallestDelayMs)
+  const rules = { ...config, ladder, random }
+  const stopped = new AbortController()
+  const publish = createConfirmedPublish({ publisher: broker.publisher, logger, signal: stopped.signal })
+  const events = createEventBatcher({ worker: config.name, topology: broker.topology, publish, now })
+  const metrics = createWorkerMetrics(register, {
+    slots: config.concurrency,
+    slotsUsed: () => flow.running.size,
+    buffered: () => flow.buffered,
+  })
+  const flow: TaskFlow = createTaskFlow({
+    concurrency: config.concurrency,
+    admit: createIntake({ registry, chainId: chain?.id, smallestDelayMs: config.smallestDelayMs, now }),
+    execute: createExecutor({
+      logger,
+      chain,
+      stuckGraceMs: config.stuckGraceMs,
+      onProgress(attempt, done, total) {
+        if (events.pending > PROGRESS_BACKLOG) return
+        events.add({ type: 'progress', ...eventFacts(attempt, now()), done, ...(total !== undefined && { total }) })
+      },
+      onStuck({ unit, item }) {
+        metrics.stuck()
+        logger.error({ task: unit.message.task, taskId: item.id }, 'handler is stuck: it ignores its aborted signal')
+      },
+    }),
+    plan: (attempt, outcome) => planSettlement(attempt, outcome, now(), rules),
+    settler: createSettler({ worker: config.name, broker, publish, events, ladder }),
+    metrics,
+    logger,
+    now,
+  })
+  const heartbeat = createHeartbeat({
+    worker: config.name,
+    queues: config.queues,
+    concurrency: config.concurrency,
+    intervalMs: config.heartbeatMs,
+    broker,
+    running: flow.running,
+    logger,
+    now,
+  })
+
+  const subscriptions: Subscription[] = []
+  let mode: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
+  let starting: Promise<void> | undefined
+  let stopping: Promise<void> | undefined
+  let consuming = false
+
+  async function begin(): Promise<void> {
+    if (mode !== 'new') return
+    mode = 'running'
+    heartbeat.start()
+    for (const queue of config.queues) {
+      await broker.declare(broker.topology.work(queue))
+      for (const lane of LANES) {
+        if (!(await consume(broker.topology.workQueue(queue, lane)))) return
+      }
+    }
+    consuming = true
+    const { name, queues, concurrency, prefetch } = config
+    logger.info({ worker: name, queues, concurrency, prefetch }, 'worker consumes')
+  }
+
+  /** False when the worker was stopped meanwhile: nothing must be consumed then. */
+  async function consume(queue: string): Promise<boolean> {
+    if (mode !== 'running') return false
+    const subscription = await broker.consume({
+      queue,
+      prefetch: config.prefetch,
+      onDelivery: (delivery) => flow.onDelivery(delivery),
+      onLost: () => flow.onLost(),
+    })
+    if (isRunning()) {
+      subscriptions.push(subscription)
+      return true
+    }
+    await subscription.close()
+    return false
+  }
+
+  async function end(): Promise<void> {
+    const wasRunning = mode === 'running'
+    mode = 'stopping'
+    consuming = false
+    if (wasRunning) {
+      flow.close()
+      if (!(await within(config.graceMs, finish()))) abandon()
+      await within(FAREWELL_MS, Promise.all([events.flush(), heartbeat.stop()]))
+      stopped.abort()
+      await Promise.all(subscriptions.map((subscription) => subscription.close()))
+      logger.info({ worker: config.name }, 'worker stopped')
+    }
+    mode = 'stopped'
+  }
+
+  async function finish(): Promise<void> {
+    // Nothing is given back before the consumers are cancelled, or it would be delivered to this worker again.
+    await Promise.all(subscriptions.map((subscription) => subscription.pause()))
+    flow.giveBack()
+    await flow.idle()
+  }
+
+  function abandon(): void {
+    const tasks = [...flow.running].map(({ item }) => item.id)
+    logger.warn({ graceMs: config.graceMs, tasks }, 'grace is over: what still runs is aborted and will be redelivered')
+    flow.abandon(new RetryableError('WORKER_STOPPING', 'The worker stops; this attempt will be run again by another.'))
+  }
+
+  // A function, because the compiler does not expect `mode` to change during an await.
+  function isRunning(): boolean {
+    return mode === 'running'
+  }
+
+  return {
+    config,
+    start: () => (starting ??= begin()),
+    stop: () => (stopping ??= end()),
+    drain: () => flow.idle(),
+    isReady: () => consuming && broker.isReady(),
+  }
+}
+
+/** False when the time was over first. */
+async function within(limitMs: number, work: Promise<unknown>): Promise<boolean> {
+  const { promise: timedOut, resolve } = Promise.withResolvers<boolean>()
+  const timer = setTimeout(resolve, limitMs, false)
+  try {
+    return await Promise.race([work.then(() => true), timedOut])
+  } finally {
+    clearTimeout(timer)
+  }
+}
