@@ -17,8 +17,8 @@ export type DatabaseFailure = (typeof DATABASE_FAILURES)[number]
 // Classes and codes: PostgreSQL manual, appendix A.
 const REFUSED = /^(28...|3D000|42501)$/
 const CONFLICT = /^40(001|P01)$/
-// Data exception, integrity constraint violation, program limit exceeded.
-const REJECTED = /^(22|23|54)...$/
+// Cardinality violation, data exception, integrity constraint violation, program limit exceeded.
+const REJECTED = /^(21|22|23|54)...$/
 
 /** Says which kind of failure an error of `pg` or MikroORM is. */
 export function databaseFailure(error: unknown): DatabaseFailure {

@@ -13,7 +13,7 @@ export const WorkerEntity = defineEntity({
     name: p.text().primary(),
     host: p.text(),
     pid: p.integer(),
-    queues: p.array(),
+    queues: p.json<readonly string[]>(),
     concurrency: p.integer(),
     startedAt: p.datetime(),
     lastSeenAt: p.datetime(),

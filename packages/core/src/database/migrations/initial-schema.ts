@@ -137,7 +137,7 @@ create table blockmill.worker (
   name text primary key,
   host text not null,
   pid int not null,
-  queues text[] not null,
+  queues jsonb not null,
   concurrency int not null,
   started_at timestamptz not null,
   last_seen_at timestamptz not null,
@@ -203,7 +203,7 @@ begin
     case before.status when 'running' then 'lost' else before.status end,
     before.started_at, coalesce(before.finished_at, after.changed_at), before.worker, before.error, before.reason
   from before join after on after.id = before.id
-  where (before.status = 'running' and after.started_at > before.started_at
+  where (before.status = 'running' and (after.started_at > before.started_at or after.status = 'dead')
       and (after.generation, after.attempt, after.postpones) = (before.generation, before.attempt, before.postpones))
     or (before.status in ('succeeded', 'dead', 'orphaned') and after.generation > before.generation)
   on conflict do nothing;

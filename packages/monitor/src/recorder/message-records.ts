@@ -1,0 +1,234 @@
+import {
+  argsHash,
+  EVENT_MESSAGE_TYPE,
+  type EventMessage,
+  eventMessageCodec,
+  type Heartbeat,
+  HEARTBEAT_MESSAGE_TYPE,
+  heartbeatCodec,
+  type JsonObject,
+  NonRetryableError,
+  TASK_MESSAGE_TYPE,
+  type TaskEvent,
+  type TaskItem,
+  type TaskMessage,
+  taskMessageCodec,
+  type TaskState,
+} from '@blockmill/core'
+
+import type { AttemptRecord } from './attempt-record.ts'
+import type { Records } from './records.ts'
+import { storableJson } from './storable.ts'
+import type { State, TaskRecord } from './task-record.ts'
+
+/**
+ * What a message says, as records.
+ *
+ * @param type the message's `type` property.
+ * @throws NonRetryableError `MESSAGE_INVALID` or `MESSAGE_TOO_LARGE` for what is no message of ours.
+ */
+export function messageRecords(type: string | undefined, body: Buffer): Records {
+  switch (type) {
+    case TASK_MESSAGE_TYPE:
+      return { tasks: scheduledTasks(taskMessageCodec.decode(body)), attempts: [], workers: [] }
+    case EVENT_MESSAGE_TYPE:
+      return eventRecords(eventMessageCodec.decode(body))
+    case HEARTBEAT_MESSAGE_TYPE:
+      return heartbeatRecords(heartbeatCodec.decode(body))
+    default:
+      throw new NonRetryableError(
+        'MESSAGE_INVALID',
+        `The type is ${JSON.stringify(type)}; it must be ${TASK_MESSAGE_TYPE}, ${EVENT_MESSAGE_TYPE} or ${HEARTBEAT_MESSAGE_TYPE}.`,
+      )
+  }
+}
+
+/** Each task of a message as dead: it could not be executed at all. */
+export function deadTasks(message: TaskMessage, reason: string, at: number, worker: string | null): TaskRecord[] {
+  return message.items.map((item) => ({
+    ...scheduledTask(message, item),
+    state: { ...taskState(message, 'dead', at), finishedAt: at, reason, worker },
+  }))
+}
+
+function scheduledTasks(message: TaskMessage): TaskRecord[] {
+  return message.items.map((item) => scheduledTask(message, item))
+}
+
+function scheduledTask(message: TaskMessage, item: TaskItem): TaskRecord {
+  const scheduledAt = timeMs(message.scheduledAt)
+  return {
+    id: item.id,
+    chain: message.chain,
+    name: message.task,
+    block: item.block?.number ?? null,
+    unit: {
+      blockHash: item.block?.hash ?? null,
+      rangeFrom: item.range?.from ?? null,
+      rangeTo: item.range?.to ?? null,
+      args: storableJson(item.args),
+      argsHash: argsHash(item.args as JsonObject),
+    },
+    schedule: {
+      queue: message.queue,
+      lane: message.lane,
+      priority: message.priority,
+      cause: message.cause,
+      maxAttempts: message.maxAttempts,
+      scheduledAt,
+      rootId: message.rootId ?? null,
+      parentId: message.parentId ?? null,
+    },
+    state: taskState(message, 'scheduled', scheduledAt),
+    progress: null,
+  }
+}
+
+function eventRecords({ worker, events }: EventMessage): Records {
+  return {
+    tasks: events.map((event) => eventTask(event, worker)),
+    attempts: events.map((event) => endedAttempt(event, worker)).filter((attempt) => attempt !== undefined),
+    workers: [],
+  }
+}
+
+function eventTask(event: TaskEvent, worker: string): TaskRecord {
+  return {
+    id: event.taskId.toLowerCase(),
+    chain: event.chain,
+    name: event.task,
+    block: event.block ?? null,
+    unit: null,
+    schedule: null,
+    state: eventState(event, worker),
+    progress: event.type === 'progress' ? { done: event.done, total: event.total ?? null, at: timeMs(event.at) } : null,
+  }
+}
+
+function eventState(event: TaskEvent, worker: string): State {
+  const at = timeMs(event.at)
+  const state = (name: TaskState): State => ({ ...taskState(event, name, at), worker })
+  switch (event.type) {
+    case 'started':
+      return { ...state('running'), startedAt: at }
+    // It runs, but only its start and the heartbeats say since when: this must not outrank them.
+    case 'progress':
+      return taskState(event, 'scheduled', at)
+    case 'orphaned':
+      return { ...taskState(event, 'orphaned', at), finishedAt: at, reason: event.reason }
+    case 'succeeded':
+      return {
+        ...state('succeeded'),
+        startedAt: timeMs(event.startedAt),
+        finishedAt: at,
+        result: event.result === undefined ? null : storableJson(event.result),
+      }
+    case 'retrying':
+      return {
+        ...state('retrying'),
+        startedAt: timeMs(event.startedAt),
+        nextAttemptAt: timeMs(event.nextAttemptAt),
+        error: storableJson(event.error),
+      }
+    case 'postponed':
+      return {
+        ...state('postponed'),
+        startedAt: timeMs(event.startedAt),
+        nextAttemptAt: timeMs(event.nextAttemptAt),
+        reason: event.reason,
+      }
+    case 'failed':
+      return {
+        ...state('failed'),
+        startedAt: timeMs(event.startedAt),
+        finishedAt: at,
+        error: storableJson(event.error),
+        reason: event.reason,
+      }
+    case 'cancelled':
+      return { ...state('cancelled'), startedAt: timeMs(event.startedAt), finishedAt: at, reason: event.reason }
+    // Its parts do its work from here on.
+    case 'split':
+      return {
+        ...state('cancelled'),
+        startedAt: timeMs(event.startedAt),
+        finishedAt: at,
+        reason: `split into ${event.into.length} smaller tasks`,
+      }
+  }
+}
+
+/** The attempt that an event ends. A success is in the task's own row, and only there. */
+function endedAttempt(event: TaskEvent, worker: string): AttemptRecord | undefined {
+  if (
+    event.type === 'started' ||
+    event.type === 'progress' ||
+    event.type === 'orphaned' ||
+    event.type === 'succeeded'
+  ) {
+    return undefined
+  }
+  return {
+    taskId: event.taskId.toLowerCase(),
+    generation: event.generation ?? 0,
+    attempt: event.attempt,
+    postpones: event.postpones,
+    outcome: event.type,
+    startedAt: timeMs(event.startedAt),
+    finishedAt: timeMs(event.at),
+    worker,
+    error: 'error' in event ? storableJson(event.error) : null,
+    reason: 'reason' in event ? event.reason : null,
+    delayMs: 'delayMs' in event ? event.delayMs : null,
+  }
+}
+
+function heartbeatRecords(heartbeat: Heartbeat): Records {
+  return {
+    tasks: heartbeat.running.map((running) => {
+      const startedAt = timeMs(running.startedAt)
+      return {
+        id: running.taskId.toLowerCase(),
+        chain: running.chain,
+        name: running.task,
+        block: running.block ?? null,
+        unit: null,
+        schedule: null,
+        state: { ...taskState(running, 'running', startedAt), startedAt, worker: heartbeat.worker },
+        progress: null,
+      }
+    }),
+    attempts: [],
+    workers: [{ heartbeat, startedAt: timeMs(heartbeat.startedAt), lastSeenAt: timeMs(heartbeat.sentAt) }],
+  }
+}
+
+/** A state of which only the place in the order of states is known. */
+function taskState(
+  { generation = 0, attempt, postpones }: { generation?: number; attempt: number; postpones: number },
+  state: TaskState,
+  changedAt: number,
+): State {
+  return {
+    generation,
+    attempt,
+    postpones,
+    state,
+    changedAt,
+    startedAt: null,
+    finishedAt: null,
+    nextAttemptAt: null,
+    worker: null,
+    result: null,
+    error: null,
+    reason: null,
+  }
+}
+
+function timeMs(text: string): number {
+  const time = Date.parse(text)
+  if (Number.isNaN(time)) {
+    throw new NonRetryableError('MESSAGE_INVALID', `${JSON.stringify(text)} is no time; it must be in ISO 8601.`)
+  }
+  return time
+}

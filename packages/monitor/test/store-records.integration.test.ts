@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import fc from 'fast-check'
+
+import { createSilentLogger, type Database, migrate, openDatabase } from '@blockmill/core'
+import { testDatabase } from '@blockmill/testkit/vitest'
+
+import { messageRecords } from '../src/recorder/message-records.ts'
+import { foldBatch } from '../src/recorder/records.ts'
+import { storeRecords } from '../src/recorder/store-records.ts'
+import {
+  anyDelivery,
+  anySplit,
+  eventBase,
+  eventMessage,
+  heartbeat,
+  idOfBlock,
+  type Message,
+  succeeded,
+  taskMessage,
+} from './message-arbitraries.ts'
+
+const logger = createSilentLogger()
+const { url } = testDatabase({
+  migrate: async (template) => {
+    const database = openDatabase({ url: template, logger })
+    try {
+      await migrate(database, { logger })
+    } finally {
+      await database.close()
+    }
+  },
+})
+
+let database: Database
+beforeAll(() => {
+  database = openDatabase({ url, logger })
+})
+afterAll(() => database.close())
+beforeEach(clear)
+
+async function clear(): Promise<void> {
+  await database.query('delete from blockmill.task')
+  await database.query('truncate blockmill.task_attempt, blockmill.worker')
+}
+
+async function record(...messages: readonly Message[]): Promise<void> {
+  await storeRecords(database, foldBatch(messages.map(({ type, body }) => messageRecords(type, body))))
+}
+
+async function rows(): Promise<{ readonly tasks: object[]; readonly workers: object[] }> {
+  return {
+    tasks: await database.query('select * from blockmill.task order by id'),
+    workers: await database.query('select * from blockmill.worker order by name'),
+  }
+}
+
+function attempts(): Promise<object[]> {
+  return database.query('select * from blockmill.task_attempt order by attempt, postpones, outcome')
+}
+
+/** Attempts that were reported, as opposed to those that an update would have wiped out. */
+async function reportedAttempts(): Promise<object[]> {
+  return database.query(
+    `select * from blockmill.task_attempt where outcome not in ('lost', 'succeeded', 'orphaned', 'dead')
+     order by task_id, generation, attempt, postpones, outcome`,
+  )
+}
+
+describe('the record', () => {
+  it('is the same row for every order, repetition and split of the same messages', async () => {
+    const deliveries = anyDelivery.chain(({ messages, delivered }) =>
+      fc.record({ messages: fc.constant(messages), parts: anySplit(delivered) }),
+    )
+    await fc.assert(
+      fc.asyncProperty(deliveries, async ({ messages, parts }) => {
+        await clear()
+        await record(...messages)
+        const expected = { ...(await rows()), attempts: await reportedAttempts() }
+        await clear()
+        for (const part of parts) await record(...part)
+        expect({ ...(await rows()), attempts: await reportedAttempts() }).toEqual(expected)
+      }),
+      { numRuns: 150 },
+    )
+  }, 120_000)
+
+  it('has one row in its final state when the finished event arrives before the scheduled message', async () => {
+    await record(eventMessage([succeeded(7)]))
+    await record(taskMessage([7]))
+    expect((await rows()).tasks).toEqual([
+      expect.objectContaining({
+        id: idOfBlock(7),
+        status: 'succeeded',
+        block_number: 7,
+        queue: 'default',
+        args: { netuid: 1 },
+        result: { block: 7 },
+        scheduled_at: new Date('2026-01-01T00:00:00.000Z'),
+        finished_at: new Date('2026-01-01T00:00:02.000Z'),
+      }),
+    ])
+  })
+
+  it('shows the attempt of a worker that died as lost, when another worker runs it', async () => {
+    await record(taskMessage([1]))
+    await record(heartbeat([1], 1, 'worker-a'))
+    await record(heartbeat([1], 40, 'worker-b'))
+    await record(eventMessage([{ ...succeeded(1), startedAt: '2026-01-01T00:00:40.000Z' }], 'worker-b'))
+    expect((await rows()).tasks).toMatchObject([{ status: 'succeeded', worker: 'worker-b' }])
+    expect(await attempts()).toMatchObject([{ attempt: 1, outcome: 'lost', worker: 'worker-a' }])
+  })
+
+  it('keeps the outcome of an earlier generation when the task is replayed', async () => {
+    await record(taskMessage([1]), eventMessage([succeeded(1)]))
+    await record(taskMessage([1], { generation: 9, cause: 'replay' }))
+    expect((await rows()).tasks).toMatchObject([{ status: 'scheduled', generation: 9, result: null }])
+    expect(await attempts()).toMatchObject([{ generation: 0, outcome: 'succeeded', worker: 'worker-a' }])
+  })
+
+  it('does not touch a row when a message comes again', async () => {
+    const messages = [taskMessage([1]), eventMessage([succeeded(1)]), heartbeat([2])]
+    await record(...messages)
+    const versions = () => database.query('select xmin::text from blockmill.task union all select xmin::text from blockmill.worker')
+    const before = await versions()
+    for (const message of messages) await record(message)
+    expect(await versions()).toEqual(before)
+  })
+
+  it('stores text that PostgreSQL cannot, with replacements', async () => {
+    const message = 'NUL \u0000 and \ud800'
+    await record(
+      eventMessage([
+        {
+          type: 'failed',
+          ...eventBase(1),
+          startedAt: '2026-01-01T00:00:01.000Z',
+          error: { name: 'Error', message, classes: [] },
+          reason: 'exhausted',
+        },
+      ]),
+      eventMessage([{ ...succeeded(2), result: { [message]: message } }], `worker ${message}`),
+    )
+    const readable = 'NUL \uFFFD and \uFFFD'
+    expect((await rows()).tasks).toMatchObject([
+      { error: { message: readable } },
+      { result: { [readable]: readable }, worker: `worker ${readable}` },
+    ])
+  })
+
+  it('can be written by several recorders at once', async () => {
+    const blocks = Array.from({ length: 300 }, (_, index) => index)
+    const messages = blocks.flatMap((block) => [
+      taskMessage([block]),
+      heartbeat([block, (block + 7) % 300], block, `worker-${block % 3}`),
+      eventMessage([succeeded(block)]),
+    ])
+    const shuffled = (step: number) => messages.map((_, index) => messages[(index * step) % messages.length] as Message)
+    await Promise.all(
+      [7, 11, 13, 17].map(async (step) => {
+        const mine = shuffled(step)
+        for (let from = 0; from < mine.length; from += 100) await record(...mine.slice(from, from + 100))
+      }),
+    )
+    const [{ count } = { count: 0 }] = await database.query<{ count: number }>(
+      `select count(*)::int as count from blockmill.task where status = 'succeeded' and args is not null`,
+    )
+    expect(count).toBe(300)
+  })
+})
