@@ -5,6 +5,7 @@ import type { BlockHeader } from './chain-source.ts'
 export const TIMESTAMP_NOW_KEY = '0xf0c365c3cf59d671eb72da0e7a4113c49f1f0515f462cdcf84e0f1d6045dfcbb'
 
 const HASH = /^0x[0-9a-f]{64}$/
+const NUMBER = /^0x[0-9a-f]+$/
 const U64 = /^0x[0-9a-f]{16}$/
 
 /** A block hash in an answer: 0x and 64 hex digits. Throws a `RetryableError`, `CHAIN_DATA_INVALID`, for anything else. */
@@ -22,9 +23,8 @@ export function parseBlockHash(value: unknown): string | undefined {
 export function parseHeader(value: unknown, hash: string): BlockHeader {
   if (typeof value !== 'object' || value === null || !('number' in value) || !('parentHash' in value))
     throw invalid('a block header', value)
-  const number = Number(value.number)
-  if (typeof value.number !== 'string' || !Number.isSafeInteger(number) || number < 0)
-    throw invalid('a block number', value.number)
+  const number = typeof value.number === 'string' && NUMBER.test(value.number) ? Number(value.number) : undefined
+  if (!Number.isSafeInteger(number) || number === undefined) throw invalid('a block number', value.number)
   return { number, hash, parentHash: parseHash(value.parentHash) }
 }
 

@@ -1,0 +1,282 @@
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+
+import { JsonRpcError, type JsonRpcMethod, type JsonRpcServer, startJsonRpcServer } from '@blockmill/testkit'
+import { Registry } from 'prom-client'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { WebSocketServer } from 'ws'
+
+import {
+  createLogger,
+  createSubstrateConnection,
+  type SubstrateConnection,
+  type SubstrateConnectionOptions,
+} from '../src/index.ts'
+
+const GENESIS = `0x${'11'.repeat(32)}`
+const OTHER_GENESIS = `0x${'22'.repeat(32)}`
+
+interface LogLine {
+  readonly level: number
+  readonly msg: string
+  readonly endpoint: string
+  readonly reason: string
+}
+
+/** A node that knows its genesis and what a test adds. */
+async function node(methods: Record<string, JsonRpcMethod> = {}, genesis = GENESIS, port = 0): Promise<JsonRpcServer> {
+  const server = await startJsonRpcServer({ port, methods: { chain_getBlockHash: () => genesis, ...methods } })
+  onTestFinished(() => server.stop())
+  return server
+}
+
+const urlOf = ({ port }: { readonly port: number }): string => `ws://127.0.0.1:${port}`
+
+function connectionTo(
+  endpoints: readonly string[],
+  options: Partial<SubstrateConnectionOptions> = {},
+): { connection: SubstrateConnection; lines: LogLine[] } {
+  const lines: LogLine[] = []
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) }
+  const connection = createSubstrateConnection({
+    endpoints,
+    logger: createLogger({ service: 'test', level: 'debug', destination }),
+    maxBackoffMs: 200,
+    requestTimeoutMs: 2_000,
+    connectTimeoutMs: 500,
+    ...options,
+  })
+  onTestFinished(() => connection.close())
+  return { connection, lines }
+}
+
+/** A port on which nothing listens. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+const WARN = 40
+const ERROR = 50
+
+describe('connecting to a Substrate chain', () => {
+  it('warns once for each failed try and connects when the node is there', async () => {
+    const port = await freePort()
+    const { connection, lines } = connectionTo([urlOf({ port })])
+    const started = connection.start()
+    await expect.poll(() => lines.length).toBeGreaterThan(2)
+    expect(connection.isHealthy()).toBe(false)
+    await node({}, GENESIS, port)
+    await started
+
+    const failures = lines.filter(({ level }) => level === WARN)
+    expect(failures.length).toBeGreaterThan(2)
+    for (const { msg, reason } of failures) {
+      expect(msg).toBe('cannot connect to the chain, will try again')
+      expect(reason).toBe(`Cannot connect to ws://127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`)
+    }
+    expect(connection.isHealthy()).toBe(true)
+    expect(await connection.genesisHash()).toBe(GENESIS)
+  })
+
+  it('goes to the next endpoint when one does not answer, and when the one in use is lost', async () => {
+    const [first, second] = [await node({ system_name: () => 'first' }), await node({ system_name: () => 'second' })]
+    const dead = urlOf({ port: await freePort() })
+    const { connection } = connectionTo([dead, urlOf(first), urlOf(second)])
+    await connection.start()
+    expect(await connection.send('system_name')).toBe('first')
+    await first.stop()
+    await expect.poll(() => connection.send('system_name').catch(() => 'lost')).toBe('second')
+  })
+
+  it('refuses an endpoint of another chain and uses the right one', async () => {
+    const [wrong, right] = [await node({}, OTHER_GENESIS), await node()]
+    const { connection, lines } = connectionTo([urlOf(wrong), urlOf(right)], { expectedGenesisHash: GENESIS })
+    await connection.start()
+    expect(await connection.genesisHash()).toBe(GENESIS)
+    const refused = lines.find(({ level }) => level === ERROR)
+    expect(refused).toMatchObject({ msg: 'refused a chain endpoint', endpoint: urlOf(wrong) })
+    expect(refused?.reason).toContain(`genesis ${OTHER_GENESIS}, not ${GENESIS}`)
+  })
+
+  it('fails for good when all endpoints serve another chain', async () => {
+    const wrong = await node({}, OTHER_GENESIS)
+    const { connection } = connectionTo([urlOf(wrong)], { expectedGenesisHash: GENESIS })
+    const refusal = { code: 'CHAIN_WRONG_GENESIS', kind: 'configuration' }
+    await expect(connection.start()).rejects.toMatchObject(refusal)
+    await expect(connection.send('system_name')).rejects.toMatchObject(refusal)
+    await expect(connection.start()).rejects.toMatchObject(refusal)
+  })
+
+  it('holds later endpoints to the genesis hash of the first, and goes on trying', async () => {
+    const [first, other] = [await node(), await node({}, OTHER_GENESIS)]
+    const { connection, lines } = connectionTo([urlOf(first), urlOf(other)])
+    await connection.start()
+    await first.stop()
+    await expect.poll(() => lines.filter(({ level }) => level === ERROR).length).toBeGreaterThan(1)
+    expect(connection.isHealthy()).toBe(false)
+    await node({}, GENESIS, first.port)
+    await expect.poll(() => connection.isHealthy()).toBe(true)
+  })
+
+  it('gives up an endpoint that takes the connection but says nothing', async () => {
+    const mute = createServer()
+    const sockets = new Set<{ destroy(): void }>()
+    mute.on('connection', (socket) => sockets.add(socket)).listen(0, '127.0.0.1')
+    await once(mute, 'listening')
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy()
+      mute.close()
+    })
+    const silent = await node({ chain_getBlockHash: () => new Promise(() => undefined) })
+    const good = await node()
+    const { connection, lines } = connectionTo([urlOf(mute.address() as { port: number }), urlOf(silent), urlOf(good)])
+    await connection.start()
+    expect(lines.map(({ reason }) => reason)).toEqual([
+      expect.stringContaining('handshake has timed out'),
+      expect.stringContaining('did not tell its genesis hash within 500 ms'),
+      undefined,
+    ])
+  })
+
+  it('stops trying when its signal aborts', async () => {
+    const { connection, lines } = connectionTo([urlOf({ port: await freePort() })])
+    const stopping = new AbortController()
+    const started = connection.start(stopping.signal)
+    await expect.poll(() => lines.length).toBeGreaterThan(0)
+    stopping.abort(new Error('shutting down'))
+    await expect(started).rejects.toThrow('shutting down')
+    await connection.close()
+    await expect(connection.send('system_name')).rejects.toMatchObject({ code: 'CHAIN_UNREACHABLE' })
+  })
+
+  it('does not retry a connection that never holds faster than it backs off', async () => {
+    const server = await node()
+    let made = 0
+    const { connection } = connectionTo([urlOf(server)], { random: () => 1, maxBackoffMs: 10_000 })
+    connection.onConnected((socket) => {
+      made += 1
+      socket.close()
+    })
+    const began = performance.now()
+    await connection.start()
+    await expect.poll(() => made, { timeout: 5_000 }).toBe(3)
+    expect(performance.now() - began).toBeGreaterThan(400 + 800 - 50)
+  })
+
+  it('never shows what URLs carry besides host and port', async () => {
+    const port = await freePort()
+    const { connection, lines } = connectionTo([`ws://user:secret@127.0.0.1:${port}/secret?key=secret`], {
+      requestTimeoutMs: 300,
+    })
+    const started = connection.start().catch(() => undefined)
+    await expect(connection.send('system_name')).rejects.toThrow(
+      /Last failure: Cannot connect to ws:\/\/….*ECONNREFUSED/,
+    )
+    await connection.close()
+    await started
+    expect(JSON.stringify(lines)).not.toContain('secret')
+  })
+})
+
+describe('requests to a Substrate chain', () => {
+  it('carries what the node says is wrong', async () => {
+    const server = await node({
+      state_call: () => {
+        throw new JsonRpcError(4003, 'UnknownBlock: State already discarded')
+      },
+    })
+    const { connection } = connectionTo([urlOf(server)])
+    await connection.start()
+    await expect(connection.send('state_call')).rejects.toMatchObject({
+      kind: 'retryable',
+      code: 'CHAIN_RPC_FAILED',
+      message: `${urlOf(server)} answered state_call with error 4003: UnknownBlock: State already discarded`,
+      cause: { name: 'RpcAnswerError', code: 4003 },
+    })
+  })
+
+  it('gives up waiting for an answer, and takes no notice of it when it comes late', async () => {
+    const answer = Promise.withResolvers<string>()
+    const server = await node({ slow: () => answer.promise, fast: () => 'fast' })
+    const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 100 })
+    await connection.start()
+    await expect(connection.send('slow')).rejects.toThrow(`${urlOf(server)} did not answer slow within 100 ms`)
+    answer.resolve('late')
+    expect(await connection.send('fast')).toBe('fast')
+    expect(connection.isHealthy()).toBe(true)
+  })
+
+  it('fails requests in flight when the connection is lost, and answers new ones over the next', async () => {
+    const server = await node({ never: () => new Promise(() => undefined), name: () => 'here' })
+    const { connection } = connectionTo([urlOf(server)])
+    await connection.start()
+    const lost = connection.send('never')
+    server.dropConnections()
+    await expect(lost).rejects.toMatchObject({ kind: 'retryable', code: 'CHAIN_UNREACHABLE' })
+    expect(await connection.send('name')).toBe('here')
+  })
+
+  it('cuts a half-dead connection and makes a new one', async () => {
+    const [stalled, good] = [await node(), await node()]
+    const { connection, lines } = connectionTo([urlOf(stalled), urlOf(good)], { heartbeatMs: 100 })
+    await connection.start()
+    stalled.stall(true)
+    await expect
+      .poll(() => lines.filter(({ msg }) => msg === 'connected to the chain').at(-1)?.endpoint)
+      .toBe(urlOf(good))
+    expect(lines.find(({ level }) => level === WARN)?.reason).toContain('no sign of life for 100 ms')
+  })
+
+  it.each(['not JSON', '[]', '42', 'null', '{"jsonrpc":"2.0","id":"x","result":1}', '{"method":"x"}'])(
+    'cuts a peer that sends %s',
+    async (text) => {
+      const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+      await once(server, 'listening')
+      onTestFinished(() => {
+        for (const client of server.clients) client.terminate()
+        server.close()
+      })
+      server.on('connection', (socket) => {
+        socket.once('message', () => socket.send(text))
+      })
+      const { connection, lines } = connectionTo([urlOf(server.address() as { port: number })])
+      const started = connection.start().catch(() => undefined)
+      await expect.poll(() => lines[0]?.reason).toMatch(/it sent something that is not JSON-RPC/)
+      await connection.close()
+      await started
+    },
+  )
+
+  it('counts requests by endpoint and outcome, and knows which endpoint is connected', async () => {
+    const metrics = new Registry()
+    const server = await node({
+      good: () => 1,
+      bad: () => {
+        throw new JsonRpcError(1, 'bad')
+      },
+    })
+    const { connection } = connectionTo([`${urlOf(server)}/secret`], { metrics })
+    const another = connectionTo([urlOf(server)], { metrics })
+    await connection.start()
+    await connection.send('good')
+    await connection.send('bad').catch(() => undefined)
+    const text = await metrics.metrics()
+    const endpoint = `${urlOf(server)}/…`
+    expect(text).toContain(`blockmill_chain_requests_total{endpoint="${endpoint}",outcome="ok"} 1`)
+    expect(text).toContain(`blockmill_chain_requests_total{endpoint="${endpoint}",outcome="error"} 1`)
+    expect(text).toContain(`blockmill_chain_connected{endpoint="${endpoint}"} 1`)
+    expect(text).toContain('blockmill_chain_request_seconds_count{method="good"} 1')
+    await connection.close()
+    await another.connection.close()
+    expect(await metrics.metrics()).toContain(`blockmill_chain_connected{endpoint="${endpoint}"} 0`)
+  })
+
+  it('needs an endpoint', () => {
+    expect(() => connectionTo([])).toThrow('A chain needs at least one endpoint.')
+  })
+})
