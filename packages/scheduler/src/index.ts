@@ -1,1 +1,4 @@
-export {}
+export { createScheduler, Scheduler } from './scheduler.ts'
+
+export type { StartMode } from './coverage/start-block.ts'
+export type { SchedulerConfig, SchedulerOptions } from './scheduler.ts'

@@ -102,8 +102,10 @@ export interface TaskDefinition<Args extends JsonObject = JsonObject, Result = u
 }
 
 /** Any task definition, where its types do not matter. */
-// Args is contravariant in `run`, so the widest definition is the one whose arguments are `never`.
-export type AnyTaskDefinition = TaskDefinition<never>
+// `run` and `condition` take arguments and are widest for `never`; `args` gives them and is widest for any object.
+export interface AnyTaskDefinition extends Omit<TaskDefinition<never>, 'args'> {
+  readonly args: TaskArgs<JsonObject>
+}
 
 /**
  * Defines a task. Checks everything at once and throws before anything runs.

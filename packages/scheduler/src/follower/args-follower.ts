@@ -1,0 +1,223 @@
+import {
+  type AnyTaskDefinition,
+  type BlockRange,
+  type ConditionBlock,
+  type ConditionContext,
+  NonRetryableError,
+  RetryableError,
+  TASK_MESSAGE_TYPE,
+  type TaskMessage,
+  taskMessageCodec,
+  union,
+} from '@blockmill/core'
+
+import { backoffMs } from '../backoff.ts'
+import type { Coverage } from '../coverage/coverage-store.ts'
+import { type ConditionFailure, evaluateBlocks } from '../planner/evaluate-blocks.ts'
+import { liveBlocks, lookbackBlocks, nextLiveBlock } from '../planner/next-blocks.ts'
+import { planMessages } from '../planner/plan-messages.ts'
+import { settleAnswers } from '../planner/settle-answers.ts'
+import { unlessAborted } from '../unless-aborted.ts'
+import { createWakeUp } from '../wake-up.ts'
+import { blocksToEvaluate } from './blocks-to-evaluate.ts'
+import type { FollowerPorts } from './follower-ports.ts'
+
+/** Most tasks that are published before their range is written to the coverage. */
+const MAX_TASKS_PER_STEP = 500
+/** How long to wait when the low lane is full. */
+const FULL_LANE_PAUSE_MS = 1_000
+
+type Cause = 'live' | 'lookback'
+
+interface Work {
+  readonly cause: Cause
+  readonly range: BlockRange
+}
+
+/** Since when, and until when, work of one cause waits after failures. */
+interface Setback {
+  readonly failures: number
+  readonly until: number
+}
+
+/**
+ * Takes one task with one set of arguments from block to block up to the head that it is told, in order.
+ *
+ * Idle: everything due is evaluated, or waits after a setback; a higher head or the end of the wait starts it. Stepping:
+ * evaluates some blocks, publishes what matches, waits for the broker's confirms, adds the range to the coverage, and looks
+ * for more, live blocks before those looked back at. A block whose condition fails ends a step before it, and is tried
+ * again after a growing pause. Stopped: no step begins once `stopping` is aborted, and a step under way ends unfinished once
+ * `abandoned` is; its blocks are evaluated again later, and yield the same ids.
+ */
+export class ArgsFollower {
+  readonly #definition: AnyTaskDefinition
+  readonly #ports: FollowerPorts
+  readonly #wakeUp = createWakeUp()
+  readonly #setbacks = new Map<Cause, Setback>()
+  #coverage: Coverage
+  #head = -1
+
+  constructor(definition: AnyTaskDefinition, coverage: Coverage, ports: FollowerPorts) {
+    this.#definition = definition
+    this.#coverage = coverage
+    this.#ports = { ...ports, logger: ports.logger.child({ task: definition.name, args: coverage.args }) }
+  }
+
+  /** All blocks up to this one are due. */
+  follow(head: number): void {
+    this.#head = Math.max(this.#head, head)
+    this.#wakeUp.notify()
+  }
+
+  /** Every live block up to this one was evaluated. */
+  get height(): number {
+    return nextLiveBlock(this.#coverage, this.#head, this.#definition.backfill.lookback) - 1
+  }
+
+  /** Resolves when stopped. */
+  async run(): Promise<void> {
+    const { stopping } = this.#ports
+    while (!stopping.aborted) {
+      const now = this.#ports.now().getTime()
+      const work = this.#nextWork(now)
+      if (work === undefined) await this.#wakeUp.wait(stopping, this.#untilNextTry(now))
+      else await this.#try(work)
+    }
+  }
+
+  #nextWork(now: number): Work | undefined {
+    const { lookback } = this.#definition.backfill
+    for (const [cause, dueBlocks] of [
+      ['live', liveBlocks],
+      ['lookback', lookbackBlocks],
+    ] as const) {
+      const range = dueBlocks(this.#coverage, this.#head, lookback)
+      if (range !== undefined && (this.#setbacks.get(cause)?.until ?? 0) <= now) {
+        return { cause, range }
+      }
+    }
+    return undefined
+  }
+
+  #untilNextTry(now: number): number | undefined {
+    const waits = Array.from(this.#setbacks.values(), ({ until }) => until - now).filter((ms) => ms > 0)
+    return waits.length === 0 ? undefined : Math.min(...waits)
+  }
+
+  async #try(work: Work): Promise<void> {
+    const { logger, metrics, abandoned, onLeaseLost } = this.#ports
+    try {
+      if (work.cause === 'lookback' && (await this.#isLaneFull())) {
+        this.#setBack(work.cause, FULL_LANE_PAUSE_MS)
+        return
+      }
+      const failure = await this.#step(work)
+      if (failure === undefined) {
+        this.#setbacks.delete(work.cause)
+        return
+      }
+      metrics.conditionFailed(this.#definition.name)
+      const retryInMs = this.#setBack(work.cause)
+      logger.error(
+        { err: failure.error, block: failure.block, retryInMs },
+        'Condition failed; its block is tried again',
+      )
+    } catch (error) {
+      if (abandoned.aborted) return
+      if (error instanceof RetryableError && error.code === 'SCHEDULER_LEASE_LOST') {
+        onLeaseLost(error)
+        return
+      }
+      const level = error instanceof RetryableError ? 'warn' : 'error'
+      logger[level]({ err: error, range: work.range, retryInMs: this.#setBack(work.cause) }, 'Blocks not scheduled yet')
+    }
+  }
+
+  /** Evaluates and schedules some of the blocks, from the first on. Answers why it went no further, if a condition failed. */
+  async #step({ cause, range }: Work): Promise<ConditionFailure | undefined> {
+    const { abandoned, broker, source, writer } = this.#ports
+    await unlessAborted(broker.publisher.drained(), abandoned)
+    const blocks = await unlessAborted(blocksToEvaluate(source, this.#definition, range), abandoned)
+    const { matches, next, failure } = await this.#evaluate(blocks.range, blocks.blockAt)
+    await this.#publish(cause, matches.map(blocks.blockAt))
+    if (next > range.from) {
+      const evaluated = { from: range.from, to: next - 1 }
+      const { task, argsHash, head } = this.#coverage
+      await unlessAborted(writer.add({ task, argsHash, head, range: evaluated }), abandoned)
+      this.#coverage = { ...this.#coverage, evaluated: union(this.#coverage.evaluated, [evaluated]) }
+      // Something worked: the next failure is the first of its own.
+      this.#setbacks.delete(cause)
+    }
+    return failure
+  }
+
+  async #evaluate(range: BlockRange, blockAt: (number: number) => ConditionBlock) {
+    const { abandoned, access } = this.#ports
+    const { condition } = this.#definition
+    const over = new AbortController()
+    try {
+      const evaluation = evaluateBlocks({
+        condition,
+        args: this.#coverage.args,
+        range,
+        maxMatches: MAX_TASKS_PER_STEP,
+        blockAt,
+        context: conditionContext(access, over.signal),
+      })
+      return await unlessAborted(settleAnswers(evaluation), abandoned)
+    } finally {
+      over.abort()
+    }
+  }
+
+  async #publish(cause: Cause, blocks: readonly ConditionBlock[]): Promise<void> {
+    const { chain, defaultMaxAttempts, now, metrics, abandoned } = this.#ports
+    const messages = planMessages({
+      chain,
+      definition: this.#definition,
+      args: this.#coverage.args,
+      blocks,
+      cause,
+      scheduledAt: now(),
+      defaultMaxAttempts,
+    })
+    await unlessAborted(Promise.all(messages.map((message) => this.#send(message))), abandoned)
+    for (const message of messages) metrics.scheduled(message)
+  }
+
+  async #send(message: TaskMessage): Promise<void> {
+    const { publisher, topology } = this.#ports.broker
+    const [first] = message.items
+    await publisher.publish({
+      exchange: topology.exchanges.tasks,
+      routingKey: topology.taskKey(message.queue, message.lane),
+      body: taskMessageCodec.encode(message),
+      type: TASK_MESSAGE_TYPE,
+      ...(first !== undefined && { messageId: first.id }),
+    })
+  }
+
+  async #isLaneFull(): Promise<boolean> {
+    const { abandoned, broker, lookbackWindow } = this.#ports
+    const queue = broker.topology.workQueue(this.#definition.backfill.queue, 'low')
+    const depth = await unlessAborted(broker.depth(queue), abandoned)
+    return (depth?.messages ?? 0) >= lookbackWindow
+  }
+
+  #setBack(cause: Cause, pauseMs?: number): number {
+    const failures = (this.#setbacks.get(cause)?.failures ?? 0) + (pauseMs === undefined ? 1 : 0)
+    const ms = pauseMs ?? backoffMs(failures)
+    this.#setbacks.set(cause, { failures, until: this.#ports.now().getTime() + ms })
+    return ms
+  }
+}
+
+function conditionContext(chain: ConditionContext['chain'] | undefined, signal: AbortSignal): ConditionContext {
+  return {
+    signal,
+    get chain() {
+      if (chain !== undefined) return chain
+      throw new NonRetryableError('CHAIN_UNREACHABLE', 'This scheduler was created without access for conditions.')
+    },
+  }
+}

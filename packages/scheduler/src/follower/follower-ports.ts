@@ -1,0 +1,27 @@
+import type { Broker, ChainSource, ConditionContext, Logger } from '@blockmill/core'
+
+import type { CoverageWriter } from '../coverage/coverage-writer.ts'
+import type { SchedulerMetrics } from '../scheduler-metrics.ts'
+
+/** What followers work with while their scheduler leads. */
+export interface FollowerPorts {
+  readonly chain: string
+  readonly source: ChainSource
+  /** What conditions read the chain through. */
+  readonly access: ConditionContext['chain'] | undefined
+  readonly broker: Pick<Broker, 'publisher' | 'topology' | 'depth'>
+  readonly writer: CoverageWriter
+  readonly logger: Logger
+  readonly metrics: Pick<SchedulerMetrics, 'scheduled' | 'conditionFailed'>
+  /** For definitions that set no `retry.maxAttempts`. */
+  readonly defaultMaxAttempts: number
+  /** Blocks looked back at wait while this many messages are on their queue's low lane. */
+  readonly lookbackWindow: number
+  readonly now: () => Date
+  /** Aborted when no new work may begin. */
+  readonly stopping: AbortSignal
+  /** Aborted when work that is under way must be given up. */
+  readonly abandoned: AbortSignal
+  /** Ends the leadership: the lease is lost. */
+  readonly onLeaseLost: (error: unknown) => void
+}

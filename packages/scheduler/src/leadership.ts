@@ -1,0 +1,167 @@
+import { type AnyTaskDefinition, HEADS, RetryableError } from '@blockmill/core'
+
+import { backoffMs } from './backoff.ts'
+import type { Heads } from './chain/head-watcher.ts'
+import type { Coverage, CoverageKey, CoverageStore } from './coverage/coverage-store.ts'
+import { createCoverageWriter } from './coverage/coverage-writer.ts'
+import { type StartMode, startBlock } from './coverage/start-block.ts'
+import type { FollowerPorts } from './follower/follower-ports.ts'
+import { TaskFollower } from './follower/task-follower.ts'
+import type { ResolvedArgs } from './planner/resolve-args.ts'
+import type { SchedulerMetrics } from './scheduler-metrics.ts'
+import { unlessAborted } from './unless-aborted.ts'
+import { pause } from './wake-up.ts'
+
+export interface LeadershipOptions extends Omit<FollowerPorts, 'writer' | 'stopping' | 'abandoned' | 'onLeaseLost'> {
+  readonly store: CoverageStore
+  readonly metrics: SchedulerMetrics
+  readonly definitions: readonly AnyTaskDefinition[]
+  readonly headsAtStart: Heads
+  /** The start mode of a task: `resume` for one that this process has started before. */
+  readonly startMode: (definition: AnyTaskDefinition) => StartMode
+  /** Called when a task is on record with its start block. */
+  readonly onStarted: (definition: AnyTaskDefinition) => void
+  /** The fencing token of the lease. */
+  readonly token: number
+}
+
+/** How far a task has come on the head that it follows. */
+export interface FollowedTask {
+  readonly definition: AnyTaskDefinition
+  readonly height: number
+}
+
+/**
+ * What a scheduler does while it leads: sends a follower after each task, on the coverage that is on record.
+ *
+ * Loading: reads the coverage, until the database answers. Following: passes each new head on to the followers. Over: the
+ * lease is lost, and everything under way is given up at once; or `stop()` was called, and steps under way may end first.
+ */
+export class Leadership {
+  readonly #options: LeadershipOptions
+  readonly #stopping = new AbortController()
+  readonly #abandoned = new AbortController()
+  readonly #recorded = new Map<string, Coverage>()
+  readonly #registered = new Set<string>()
+  readonly #followers: readonly TaskFollower[]
+
+  constructor(options: LeadershipOptions) {
+    this.#options = options
+    const writer = createCoverageWriter({ ...options, signal: this.#abandoned.signal })
+    const ports: FollowerPorts = {
+      ...options,
+      writer,
+      stopping: this.#stopping.signal,
+      abandoned: this.#abandoned.signal,
+      onLeaseLost: () => this.abandon(),
+    }
+    this.#followers = options.definitions.map(
+      (definition) => new TaskFollower({ definition, ports, coverageOf: this.#coverageOf.bind(this) }),
+    )
+  }
+
+  /** Leads from the given heads on; resolves when it is over and nothing is in flight. */
+  async run(heads: () => Heads): Promise<void> {
+    await this.#loadCoverage()
+    this.#warnWhenChainIsBelow(heads())
+    this.follow(heads())
+    await Promise.all(this.#followers.map((follower) => follower.run()))
+  }
+
+  follow(heads: Heads): void {
+    for (const [index, follower] of this.#followers.entries()) {
+      const definition = this.#options.definitions[index] as AnyTaskDefinition
+      follower.follow(heads[definition.head].number)
+    }
+  }
+
+  followedTasks(): readonly FollowedTask[] {
+    return this.#followers.flatMap(({ height }, index) => {
+      const definition = this.#options.definitions[index] as AnyTaskDefinition
+      return height === undefined ? [] : [{ definition, height }]
+    })
+  }
+
+  /** No new steps; those under way may end. */
+  stop(): void {
+    this.#stopping.abort()
+  }
+
+  /** Gives up what is under way, at once. */
+  abandon(): void {
+    this.#stopping.abort()
+    this.#abandoned.abort()
+  }
+
+  async #loadCoverage(): Promise<void> {
+    const { store, logger } = this.#options
+    for (let failures = 1; !this.#stopping.signal.aborted; failures += 1) {
+      try {
+        const recorded = await unlessAborted(store.load(), this.#stopping.signal)
+        for (const coverage of recorded) this.#recorded.set(keyOf(coverage), coverage)
+        return
+      } catch (error) {
+        if (this.#stopping.signal.aborted) return
+        if (!(error instanceof RetryableError)) throw error
+        const retryInMs = backoffMs(failures)
+        logger.warn({ err: error, retryInMs }, 'Coverage could not be read; trying again')
+        await pause(retryInMs, this.#stopping.signal)
+      }
+    }
+  }
+
+  #warnWhenChainIsBelow(heads: Heads): void {
+    for (const head of HEADS) {
+      const ends = Array.from(this.#recorded.values(), (coverage) =>
+        coverage.head === head ? blockAfter(coverage) : 0,
+      )
+      const highest = Math.max(0, ...ends) - 1
+      if (highest <= heads[head].number) continue
+      this.#options.logger.warn(
+        { head, number: heads[head].number, highest },
+        'Chain is below what was evaluated already: nothing is due until it has passed that; if it was reset, name it anew',
+      )
+    }
+  }
+
+  async #coverageOf(
+    definition: AnyTaskDefinition,
+    argsList: readonly ResolvedArgs[],
+    head: number,
+  ): Promise<readonly Coverage[]> {
+    const { store, token, startMode, onStarted } = this.#options
+    const mode = startMode(definition)
+    const wanted = argsList.map((one) => this.#startOf(definition, one, head, mode))
+    const fresh = wanted.filter((coverage) => !this.#registered.has(keyOf(coverage)))
+    if (fresh.length > 0) {
+      await store.register(token, fresh)
+      for (const coverage of fresh) {
+        this.#registered.add(keyOf(coverage))
+        this.#recorded.set(keyOf(coverage), coverage)
+      }
+      onStarted(definition)
+    }
+    return wanted.map((coverage) => this.#recorded.get(keyOf(coverage)) ?? coverage)
+  }
+
+  #startOf(definition: AnyTaskDefinition, { args, argsHash }: ResolvedArgs, head: number, mode: StartMode): Coverage {
+    const key = { task: definition.name, argsHash, head: definition.head }
+    const recorded = this.#recorded.get(keyOf(key))
+    const start = startBlock({
+      mode,
+      head,
+      headAtStart: this.#options.headsAtStart[definition.head].number,
+      lookback: definition.backfill.lookback,
+      recorded: recorded?.startBlock,
+    })
+    return { ...key, args, startBlock: start, evaluated: recorded?.evaluated ?? [] }
+  }
+}
+
+function blockAfter({ evaluated }: Coverage): number {
+  return (evaluated.at(-1)?.to ?? -1) + 1
+}
+
+function keyOf({ task, argsHash, head }: CoverageKey): string {
+  return `${task} ${argsHash} ${head}`
+}

@@ -1,0 +1,67 @@
+import {
+  type AnyTaskDefinition,
+  type Cause,
+  type ConditionBlock,
+  type JsonObject,
+  laneOf,
+  MAX_MESSAGE_BYTES,
+  type TaskItem,
+  taskId,
+  type TaskMessage,
+} from '@blockmill/core'
+
+/** The blocks of one task, with one set of arguments, that are to run. */
+export interface PlanRequest {
+  readonly chain: string
+  readonly definition: AnyTaskDefinition
+  readonly args: JsonObject
+  /** Ascending. With hashes for tasks on the `latest` head. */
+  readonly blocks: readonly ConditionBlock[]
+  readonly cause: Extract<Cause, 'live' | 'lookback'>
+  readonly scheduledAt: Date
+  /** For definitions that set no `retry.maxAttempts`. */
+  readonly defaultMaxAttempts: number
+}
+
+/**
+ * The messages for blocks whose condition held. A live block is a message of its own, on the lane of the task's priority.
+ * Blocks looked back at ride the low lane, so that they never delay the head, in chunks of the size that the task allows.
+ */
+export function planMessages(request: PlanRequest): TaskMessage[] {
+  const { chain, definition, args, blocks, cause, scheduledAt, defaultMaxAttempts } = request
+  const isLive = cause === 'live'
+  const message: Omit<TaskMessage, 'items'> = {
+    v: 1,
+    chain,
+    task: definition.name,
+    queue: isLive ? definition.queue : definition.backfill.queue,
+    lane: isLive ? laneOf(definition.priority) : 'low',
+    priority: definition.priority,
+    attempt: 1,
+    postpones: 0,
+    maxAttempts: definition.retry.maxAttempts ?? defaultMaxAttempts,
+    scheduledAt: scheduledAt.toISOString(),
+    cause,
+  }
+  const items = blocks.map((block) => planItem(chain, definition, args, block))
+  const chunk = isLive ? 1 : Math.min(definition.backfill.chunk, itemsPerMessage(args))
+  return chunks(items, chunk).map((some) => ({ ...message, items: some }))
+}
+
+/** How many items with these arguments fit into a message, with room for what else a message and its items carry. */
+function itemsPerMessage(args: JsonObject): number {
+  const itemBytes = Buffer.byteLength(JSON.stringify(args)) + 512
+  return Math.max(1, Math.floor(MAX_MESSAGE_BYTES / itemBytes) - 1)
+}
+
+function planItem(chain: string, definition: AnyTaskDefinition, args: JsonObject, block: ConditionBlock): TaskItem {
+  // Only on `latest` can a number name two blocks; elsewhere the hash must not change the id.
+  const unit = definition.head === 'latest' ? block : { number: block.number }
+  return { id: taskId({ chain, task: definition.name, args, block: unit }), block: unit, args }
+}
+
+function chunks<Item>(items: readonly Item[], size: number): Item[][] {
+  const result: Item[][] = []
+  for (let start = 0; start < items.length; start += size) result.push(items.slice(start, start + size))
+  return result
+}

@@ -1,0 +1,91 @@
+import type { BlockHeader, Head, Metrics, TaskMessage } from '@blockmill/core'
+import { Counter, Gauge, Histogram } from 'prom-client'
+
+/** How far one task has come on the head that it follows, over all its arguments. */
+export interface TaskHeight {
+  readonly task: string
+  /** Every live block up to this one was evaluated. */
+  readonly height: number
+  readonly head: number
+  /** How long ago the first block that is not evaluated yet was seen; 0 when there is none. */
+  readonly lagSeconds: number
+}
+
+/** What a scheduler counts. */
+export interface SchedulerMetrics {
+  headSeen(head: Head, header: BlockHeader): void
+  scheduled(message: TaskMessage): void
+  conditionFailed(task: string): void
+  /** Starts the clock of one coverage write; call what it returns when the write is done. */
+  readonly coverageWrite: { startTimer(): () => void }
+  leading(isLeading: boolean): void
+}
+
+export interface SchedulerMetricsOptions {
+  readonly registry: Metrics
+  readonly chain: string
+  /** Asked at each scrape. */
+  readonly heights: () => readonly TaskHeight[]
+}
+
+/** Registers the scheduler's metrics. Each carries the chain's name; labels are bounded by the number of tasks. */
+export function createSchedulerMetrics({ registry, chain, heights }: SchedulerMetricsOptions): SchedulerMetrics {
+  const registers = [registry]
+  const gauge = (name: string, help: string): Gauge<'chain'> =>
+    new Gauge({ name, help, labelNames: ['chain'], registers })
+  const taskGauge = (name: string, help: string, value: (height: TaskHeight) => number): Gauge<'chain' | 'task'> =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['chain', 'task'],
+      registers,
+      collect() {
+        this.reset()
+        for (const height of heights()) this.set({ chain, task: height.task }, value(height))
+      },
+    })
+
+  const heads = {
+    latest: gauge('blockmill_chain_head', 'Number of the newest block seen.'),
+    finalized: gauge('blockmill_chain_finalized', 'Number of the newest finalized block seen.'),
+  }
+  taskGauge('blockmill_scheduler_height', 'Every live block up to this one was evaluated.', ({ height }) => height)
+  taskGauge('blockmill_scheduler_lag_blocks', 'Blocks from the height to the head.', ({ head, height }) =>
+    Math.max(0, head - height),
+  )
+  taskGauge(
+    'blockmill_scheduler_lag_seconds',
+    'How long ago the first block that is not evaluated yet was seen.',
+    ({ lagSeconds }) => lagSeconds,
+  )
+  const scheduled = new Counter({
+    name: 'blockmill_tasks_scheduled_total',
+    help: 'Tasks that the broker has confirmed.',
+    labelNames: ['chain', 'task', 'queue', 'lane', 'cause'],
+    registers,
+  })
+  const conditionErrors = new Counter({
+    name: 'blockmill_condition_errors_total',
+    help: 'Conditions and args functions that threw, rejected or took too long.',
+    labelNames: ['chain', 'task'],
+    registers,
+  })
+  const coverageWrite = new Histogram({
+    name: 'blockmill_coverage_write_seconds',
+    help: 'Time of one coverage write, the waiting for its lock included.',
+    labelNames: ['chain'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5],
+    registers,
+  })
+  const leader = gauge('blockmill_scheduler_leader', '1 while this scheduler is the active one of its chain, else 0.')
+  leader.set({ chain }, 0)
+
+  return {
+    headSeen: (head, { number }) => heads[head].set({ chain }, number),
+    scheduled: ({ task, queue, lane, cause, items }) =>
+      scheduled.inc({ chain, task, queue, lane, cause }, items.length),
+    conditionFailed: (task) => conditionErrors.inc({ chain, task }),
+    coverageWrite: { startTimer: () => coverageWrite.startTimer({ chain }) },
+    leading: (isLeading) => leader.set({ chain }, isLeading ? 1 : 0),
+  }
+}

@@ -1,0 +1,270 @@
+import { hostname } from 'node:os'
+
+import {
+  type AnyTaskDefinition,
+  type Broker,
+  type ChainAccess,
+  type ChainSource,
+  type Database,
+  DEFAULT_QUEUE,
+  type Logger,
+  type Metrics,
+  migrate,
+  RetryableError,
+  type TaskRegistry,
+  waitForDatabase,
+} from '@blockmill/core'
+
+import { backoffMs } from './backoff.ts'
+import { bindGenesis } from './chain/genesis-binding.ts'
+import { type Heads, HeadWatcher } from './chain/head-watcher.ts'
+import { type CoverageStore, createCoverageStore } from './coverage/coverage-store.ts'
+import type { StartMode } from './coverage/start-block.ts'
+import { Leadership } from './leadership.ts'
+import { leadWhileHeld } from './lease/lease.ts'
+import { createSchedulerMetrics, type SchedulerMetrics, type TaskHeight } from './scheduler-metrics.ts'
+import { createSql, type Sql } from './sql.ts'
+import { syncTasks } from './synced-tasks.ts'
+import { unlessAborted } from './unless-aborted.ts'
+import { pause } from './wake-up.ts'
+
+/** How a scheduler is set up. */
+export interface SchedulerConfig {
+  /** The chain's name: part of every task id, bound to the chain's genesis hash. */
+  readonly chain: string
+  /** Default `resume`. */
+  readonly start?: StartMode
+  /** Longest time between two looks at the chain's head. Default 1,000 ms. */
+  readonly pollIntervalMs?: number
+  /** Attempts of tasks that set none. Default 3. */
+  readonly maxAttempts?: number
+  /** Blocks looked back at wait while a queue's low lane holds this many messages. Default 10,000. */
+  readonly lookbackWindow?: number
+  /** How long `stop()` lets steps under way end before it gives them up. Default 5,000 ms. */
+  readonly graceMs?: number
+  /** How long a lease lasts that is not renewed. Default 6,000 ms. */
+  readonly leaseTtlMs?: number
+}
+
+export interface SchedulerOptions {
+  readonly config: SchedulerConfig
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** Started by the scheduler, stopped by whoever made it. */
+  readonly broker: Broker
+  /** Migrated by the scheduler, closed by whoever made it. */
+  readonly database: Database
+  /** Started by the scheduler, closed by whoever made it. */
+  readonly chain: ChainSource
+  /** What conditions read the chain through. Without it, a condition that does so counts as thrown. */
+  readonly access?: ChainAccess
+  readonly registry: TaskRegistry
+  /** The time for messages and for trying again. Default the machine's. */
+  readonly clock?: () => Date
+}
+
+/** Creates a scheduler; nothing happens before `start()`. */
+export function createScheduler(options: SchedulerOptions): Scheduler {
+  return new Scheduler(options)
+}
+
+/**
+ * Schedules the tasks of one chain, block by block.
+ *
+ * New: nothing is connected. Starting: waits for the database, the broker and the chain, one log line for each failure, and
+ * binds the chain's name to its genesis. Running: watches the head, and stands by or leads as the lease decides; whatever
+ * goes away meanwhile is waited for. Stopped: by `stop()`, for good, and out of any other mode.
+ */
+export class Scheduler {
+  readonly #options: SchedulerOptions
+  readonly #sql: Sql
+  readonly #store: CoverageStore
+  readonly #metrics: SchedulerMetrics
+  readonly #watcher: HeadWatcher
+  readonly #stopping = new AbortController()
+  /** Tasks that this process has put on record: the start mode does not apply to them a second time. */
+  readonly #started = new Set<AnyTaskDefinition>()
+  #leadership: Leadership | undefined
+  #starting: Promise<void> | undefined
+  #running: Promise<void> | undefined
+
+  constructor(options: SchedulerOptions) {
+    const { config, database, logger, metrics, chain } = options
+    this.#options = options
+    this.#sql = createSql(database)
+    this.#store = createCoverageStore({ sql: this.#sql, chain: config.chain })
+    this.#metrics = createSchedulerMetrics({
+      registry: metrics,
+      chain: config.chain,
+      heights: () => this.#heights(),
+    })
+    this.#watcher = new HeadWatcher({
+      source: chain,
+      pollIntervalMs: config.pollIntervalMs ?? 1_000,
+      onHeads: (heads) => this.#leadership?.follow(heads),
+      logger,
+      metrics: this.#metrics,
+    })
+  }
+
+  /**
+   * Resolves when the scheduler is running (leading or standing by), or was stopped meanwhile. Idempotent.
+   *
+   * @throws ConfigurationError what a person must put right: `CHAIN_WRONG_GENESIS`, `DATABASE_REFUSED`,
+   * `DATABASE_SCHEMA_OUTDATED`, `BROKER_REFUSED`, `BROKER_TOPOLOGY_MISMATCH`. Nothing has been scheduled then.
+   */
+  async start(): Promise<void> {
+    this.#starting ??= this.#start()
+    await this.#starting
+  }
+
+  /** Ends steps under way, or gives them up after the grace period, and gives the lease back. Idempotent. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    // Whoever called start() has its error.
+    await this.#starting?.catch(() => undefined)
+    await this.#watcher.stop()
+    await this.#running
+  }
+
+  /** True while this scheduler is the active one of its chain. */
+  isLeading(): boolean {
+    return this.#leadership !== undefined
+  }
+
+  /** True while broker, database and chain answer: it schedules, or could take over at once. */
+  async isReady(): Promise<boolean> {
+    const { broker, database, chain } = this.#options
+    const isRunning = this.#running !== undefined && !this.#stopping.signal.aborted
+    if (!isRunning || !broker.isReady() || !chain.isHealthy() || !this.#watcher.isHealthy()) return false
+    return database.isHealthy()
+  }
+
+  async #start(): Promise<void> {
+    const { config, logger, registry, broker, chain } = this.#options
+    const { signal } = this.#stopping
+    const failed = new AbortController()
+    const tasks = syncTasks(registry, config.chain, logger)
+    const connecting = AbortSignal.any([signal, failed.signal])
+    try {
+      await Promise.all([
+        this.#migrateDatabase(connecting),
+        broker.start(connecting).then(() => this.#declareQueues(tasks)),
+        chain.start(connecting),
+      ])
+      await this.#untilItWorks('Chain could not be bound to its genesis', async () =>
+        bindGenesis(this.#sql, config.chain, await chain.genesisHash()),
+      )
+    } catch (error) {
+      failed.abort()
+      if (signal.aborted) return
+      throw error
+    }
+    if (signal.aborted) return
+    this.#watcher.start()
+    this.#running = this.#run(tasks)
+  }
+
+  async #migrateDatabase(signal: AbortSignal): Promise<void> {
+    const { database, logger } = this.#options
+    await waitForDatabase(database, { logger, signal })
+    await this.#untilItWorks('Database could not be migrated', () => migrate(database, { logger }))
+  }
+
+  async #declareQueues(tasks: readonly AnyTaskDefinition[]): Promise<void> {
+    const { broker } = this.#options
+    const queues = new Set([DEFAULT_QUEUE, ...tasks.flatMap(({ queue, backfill }) => [queue, backfill.queue])])
+    for (const queue of queues) await broker.declare(broker.topology.work(queue))
+  }
+
+  async #run(tasks: readonly AnyTaskDefinition[]): Promise<void> {
+    const { config, logger } = this.#options
+    const { signal } = this.#stopping
+    const { chain, leaseTtlMs } = config
+    const holder = `${hostname()}:${process.pid}:${crypto.randomUUID().slice(0, 8)}`
+    const lease = { sql: this.#sql, chain, holder, logger, ...(leaseTtlMs !== undefined && { ttlMs: leaseTtlMs }) }
+    while (!signal.aborted) {
+      try {
+        const headsAtStart = await unlessAborted(this.#watcher.firstHeads, signal)
+        await leadWhileHeld(lease, signal, (token, lost) =>
+          this.#lead(this.#newLeadership(tasks, headsAtStart, token), headsAtStart, lost),
+        )
+      } catch (error) {
+        if (signal.aborted) return
+        logger.error({ err: error, retryInMs: 1_000 }, 'Scheduling was interrupted; trying again')
+        await pause(1_000, signal)
+      }
+    }
+  }
+
+  #newLeadership(tasks: readonly AnyTaskDefinition[], headsAtStart: Heads, token: number) {
+    const { config, access, chain, clock = () => new Date() } = this.#options
+    return new Leadership({
+      ...this.#options,
+      chain: config.chain,
+      source: chain,
+      access,
+      metrics: this.#metrics,
+      store: this.#store,
+      definitions: tasks,
+      defaultMaxAttempts: config.maxAttempts ?? 3,
+      lookbackWindow: config.lookbackWindow ?? 10_000,
+      now: clock,
+      headsAtStart,
+      startMode: (definition) => (this.#started.has(definition) ? 'resume' : (config.start ?? 'resume')),
+      onStarted: (definition) => this.#started.add(definition),
+      token,
+    })
+  }
+
+  async #lead(leadership: Leadership, headsAtStart: Heads, lost: AbortSignal): Promise<void> {
+    const { graceMs = 5_000 } = this.#options.config
+    const { signal } = this.#stopping
+    let grace: NodeJS.Timeout | undefined
+    const abandon = (): void => leadership.abandon()
+    const stop = (): void => {
+      leadership.stop()
+      grace = setTimeout(abandon, graceMs)
+    }
+    lost.addEventListener('abort', abandon)
+    signal.addEventListener('abort', stop)
+    this.#leadership = leadership
+    this.#metrics.leading(true)
+    try {
+      if (signal.aborted) return
+      await leadership.run(() => this.#watcher.heads ?? headsAtStart)
+    } finally {
+      this.#leadership = undefined
+      this.#metrics.leading(false)
+      signal.removeEventListener('abort', stop)
+      clearTimeout(grace)
+    }
+  }
+
+  /** Does a step of the start, again and again until it is done, fails for good, or the scheduler is stopped. */
+  async #untilItWorks(failure: string, step: () => Promise<void>): Promise<void> {
+    const { signal } = this.#stopping
+    for (let failures = 1; !signal.aborted; failures += 1) {
+      try {
+        await unlessAborted(step(), signal)
+        return
+      } catch (error) {
+        if (signal.aborted || !(error instanceof RetryableError)) throw error
+        const retryInMs = backoffMs(failures)
+        this.#options.logger.warn({ err: error, retryInMs }, `${failure}; trying again`)
+        await pause(retryInMs, signal)
+      }
+    }
+  }
+
+  #heights(): TaskHeight[] {
+    const heads = this.#watcher.heads
+    if (heads === undefined) return []
+    return (this.#leadership?.followedTasks() ?? []).map(({ definition: { name, head }, height }) => ({
+      task: name,
+      height,
+      head: heads[head].number,
+      lagSeconds: this.#watcher.lagSeconds(head, height),
+    }))
+  }
+}

@@ -1,0 +1,83 @@
+import { type AnyTaskDefinition, type ConditionContext, createSilentLogger, type Logger } from '@blockmill/core'
+import { createScriptedChain, type ScriptedChain } from '@blockmill/testkit'
+import { Registry } from 'prom-client'
+import { vi } from 'vitest'
+
+import type { StartMode } from '../src/coverage/start-block.ts'
+import { Leadership } from '../src/leadership.ts'
+import { createSchedulerMetrics } from '../src/scheduler-metrics.ts'
+import { createFakeBroker, type FakeBroker } from './fake-broker.ts'
+import { createMemoryCoverageStore, type MemoryCoverageStore } from './memory-coverage-store.ts'
+
+export interface HarnessOptions {
+  readonly tasks: readonly AnyTaskDefinition[]
+  readonly chain?: ScriptedChain
+  readonly broker?: FakeBroker
+  readonly store?: MemoryCoverageStore
+  readonly start?: StartMode
+  readonly token?: number
+  readonly lookbackWindow?: number
+  readonly logger?: Logger
+  readonly access?: ConditionContext['chain']
+}
+
+/** A leading scheduler on a scripted chain, with a broker and a coverage in memory. Expects fake timers. */
+export async function lead({
+  tasks,
+  chain = createScriptedChain({ head: 100 }),
+  broker = createFakeBroker(),
+  store = createMemoryCoverageStore(),
+  start = 'resume',
+  token = 1,
+  lookbackWindow = 10_000,
+  logger = createSilentLogger(),
+  access,
+}: HarnessOptions) {
+  const registry = new Registry()
+  const heads = async () => ({ finalized: await chain.finalized(), latest: await chain.head() })
+  const headsAtStart = await heads()
+  const started = new Set<AnyTaskDefinition>()
+  const leadership = new Leadership({
+    chain: 'dev',
+    source: chain,
+    access,
+    broker,
+    store,
+    logger,
+    metrics: createSchedulerMetrics({ registry, chain: 'dev', heights: () => [] }),
+    definitions: tasks,
+    headsAtStart,
+    startMode: (definition) => (started.has(definition) ? 'resume' : start),
+    onStarted: (definition) => started.add(definition),
+    token,
+    defaultMaxAttempts: 3,
+    lookbackWindow,
+    now: () => new Date(),
+  })
+  const over = leadership.run(() => headsAtStart)
+  await settle()
+  return {
+    chain,
+    broker,
+    store,
+    registry,
+    leadership,
+    /** Resolves when the leadership is over. */
+    over,
+    /** Lets the scheduler see the chain's heads as they are now, and do everything that is due. */
+    look: async () => {
+      leadership.follow(await heads())
+      await settle()
+    },
+    stop: async () => {
+      leadership.stop()
+      await over
+    },
+  }
+}
+
+/** Lets everything that needs no time happen. */
+export async function settle(): Promise<void> {
+  // A far jump takes many steps, each with several turns of the event loop.
+  for (let turns = 0; turns < 50; turns += 1) await vi.advanceTimersByTimeAsync(0)
+}
