@@ -1,0 +1,54 @@
+import { defineSettings } from './define-settings.ts'
+import { setting } from './setting.ts'
+import { brokerSettings, chainSettings, databaseSettings, processSettings, taskSettings } from './shared-settings.ts'
+
+/** Settings of the scheduler. */
+export const schedulerSettings = defineSettings({
+  ...processSettings,
+  port: setting.integer({
+    key: 'PORT',
+    flag: 'port',
+    description: 'port of health checks and metrics; 0 for any free one',
+    default: 8081,
+    min: 0,
+    max: 65_535,
+  }),
+  ...brokerSettings,
+  ...databaseSettings,
+  ...chainSettings,
+  ...taskSettings,
+  start: setting.custom<
+    'resume' | 'current' | number,
+    { key: string; flag: string; description: string; default: string }
+  >(
+    {
+      key: 'BLOCKMILL_START',
+      flag: 'start',
+      description: 'first block: where each task was, the head at start, or a block number; all included',
+      default: 'resume',
+    },
+    { rule: 'resume, current or a block number', parse: parseStart },
+  ),
+  pollIntervalMs: setting.duration({
+    key: 'BLOCKMILL_POLL_INTERVAL',
+    flag: 'poll-interval',
+    description: 'how often the head is asked for, besides the hints of the subscription',
+    default: '1s',
+    min: '1s',
+    max: '1h',
+    plainNumber: 'seconds',
+  }),
+  lookbackWindow: setting.integer({
+    key: 'BLOCKMILL_LOOKBACK_WINDOW',
+    description: 'blocks looked back at wait while this many messages are on the low lane of their queue',
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+  }),
+})
+
+function parseStart(text: string): 'resume' | 'current' | number | undefined {
+  if (text === 'resume' || text === 'current') return text
+  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  return Number.isSafeInteger(number) ? number : undefined
+}

@@ -1,0 +1,87 @@
+import { isQueueName } from '../task/queue-name.ts'
+import { defineSettings } from './define-settings.ts'
+import { setting } from './setting.ts'
+import { brokerSettings, chainSettings, processSettings, taskSettings } from './shared-settings.ts'
+
+/** Settings of a worker. No database: workers need the broker and the chain alone. */
+export const workerSettings = defineSettings({
+  ...processSettings,
+  port: setting.integer({
+    key: 'PORT',
+    flag: 'port',
+    description: 'port of health checks and metrics; 0 for any free one, so that several workers fit on one machine',
+    default: 0,
+    min: 0,
+    max: 65_535,
+  }),
+  ...brokerSettings,
+  ...chainSettings,
+  ...taskSettings,
+  workerName: setting.text({
+    key: 'BLOCKMILL_WORKER_NAME',
+    flag: 'name',
+    description: 'name of the worker in records and on the status page, unique; otherwise <host>-<process id>',
+  }),
+  queues: setting.list({
+    key: 'BLOCKMILL_QUEUES',
+    flag: 'queues',
+    description: 'queues that the worker serves, and no others',
+    rule: "names of queues, separated by commas: 1 to 64 of a-z, 0-9, '_' and '-' each",
+    isItem: isQueueName,
+    default: 'default',
+  }),
+  concurrency: setting.integer({
+    key: 'BLOCKMILL_CONCURRENCY',
+    flag: 'concurrency',
+    description: 'handlers that run at once; the default suits handlers that mostly wait for a chain node',
+    default: 50,
+    min: 1,
+    max: 10_000,
+  }),
+  prefetch: setting.integer({
+    key: 'BLOCKMILL_PREFETCH',
+    flag: 'prefetch',
+    description: 'messages held per broker queue, running ones included; otherwise 2 × concurrency',
+    min: 1,
+    max: 65_535,
+  }),
+  graceMs: setting.duration({
+    key: 'BLOCKMILL_GRACE',
+    flag: 'grace',
+    description: 'how long a stop waits for handlers that run',
+    default: '30s',
+    min: 0,
+    max: '24h',
+    plainNumber: 'seconds',
+  }),
+  stuckGraceMs: setting.duration({
+    key: 'BLOCKMILL_STUCK_GRACE',
+    description: 'how long a handler may go on after its timeout before its slot is taken back',
+    default: '5s',
+    min: 0,
+    max: '1h',
+    plainNumber: 'seconds',
+  }),
+  postponeDelayMs: setting.duration({
+    key: 'BLOCKMILL_POSTPONE_DELAY',
+    description: 'delay of a task that postpones itself without saying for how long',
+    default: '5s',
+    min: '1s',
+    max: '7d',
+    plainNumber: 'seconds',
+  }),
+  maxPostpones: setting.custom<number | null, { key: string; description: string; default: string }>(
+    {
+      key: 'BLOCKMILL_MAX_POSTPONES',
+      description: 'how often a task may postpone itself, where it does not say itself',
+      default: '15',
+    },
+    { rule: 'a whole number from 0 up, or unlimited', parse: parseMaxPostpones },
+  ),
+})
+
+function parseMaxPostpones(text: string): number | null | undefined {
+  if (text === 'unlimited') return null
+  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  return Number.isSafeInteger(number) ? number : undefined
+}
