@@ -29,15 +29,6 @@ export class AckLedger {
   /** Acked since the last `take()`. */
   #acked: number[] = []
 
-  /** Deliveries not settled yet. */
-  get unsettled(): number {
-    let count = 0
-    for (let tag = this.#lowestUnsettled; tag < this.#base + this.#states.length; tag += 1) {
-      if (this.#state(tag) === UNSETTLED) count += 1
-    }
-    return count
-  }
-
   /** True when `take()` has something to send. */
   get hasAcks(): boolean {
     return this.#acked.length > 0

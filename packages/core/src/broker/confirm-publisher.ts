@@ -1,4 +1,4 @@
-import { type ConfirmChannel, IllegalOperationError, type Message, type Options } from 'amqplib'
+import { type ConfirmChannel, IllegalOperationError, type Options } from 'amqplib'
 
 import { type BlockmillError, NonRetryableError, RetryableError } from '../errors/blockmill-error.ts'
 import type { Logger } from '../observability/logger.ts'
@@ -114,6 +114,9 @@ export class ConfirmPublisher implements Publisher {
     this.detach()
     if (this.#isStopped) return
     this.#channel = channel
+    // Each channel has a window of its own, emptied by detach(), so that a channel which is given up settles nothing more.
+    const unconfirmed = new TagWindow<Entry>()
+    this.#unconfirmed = unconfirmed
     let failure: Error | undefined
     channel.on('error', (error) => {
       failure = error
@@ -125,19 +128,22 @@ export class ConfirmPublisher implements Publisher {
       if (failure !== undefined) this.#options.onBroken(failure)
     })
     channel.on('drain', () => {
+      if (this.#channel !== channel) return
       this.#isWritable = true
       this.#pump()
     })
-    channel.on('return', (message) => {
-      this.#returned(message)
+    channel.on('return', ({ fields, properties }) => {
+      const { replyCode, replyText } = fields as { replyCode?: number; replyText?: string }
+      const entry = unconfirmed.get(Number(properties.correlationId))
+      if (entry !== undefined) entry.returned = `${replyCode} ${replyText}`
     })
     // One listener for all messages, instead of the library's callback for each: no closure is made per message.
     channel.on('ack', ({ deliveryTag, multiple }) => {
-      for (const entry of this.#take(deliveryTag, multiple)) this.#settle(entry)
+      for (const entry of take(unconfirmed, deliveryTag, multiple)) this.#settle(entry)
       this.#pump()
     })
     channel.on('nack', ({ deliveryTag, multiple }) => {
-      for (const entry of this.#take(deliveryTag, multiple)) this.#nacked(entry)
+      for (const entry of take(unconfirmed, deliveryTag, multiple)) this.#nacked(entry)
       this.#pump()
     })
     this.#pump()
@@ -150,9 +156,7 @@ export class ConfirmPublisher implements Publisher {
     this.#isBlocked = false
     clearTimeout(this.#confirmTimer)
     this.#confirmTimer = undefined
-    const unconfirmed = this.#unconfirmed
-    this.#unconfirmed = new TagWindow()
-    this.#waiting.putFirst(unconfirmed.takeUpTo(unconfirmed.nextTag))
+    this.#waiting.putFirst(this.#unconfirmed.takeUpTo(this.#unconfirmed.nextTag))
   }
 
   /** The broker takes nothing more from the connection, or takes again. */
@@ -203,6 +207,7 @@ export class ConfirmPublisher implements Publisher {
 
   #send(entry: Entry): void {
     const { message } = entry
+    entry.returned = undefined
     try {
       this.#isWritable = (this.#channel as ConfirmChannel).publish(
         message.exchange,
@@ -223,12 +228,6 @@ export class ConfirmPublisher implements Publisher {
     entry.sentAt = performance.now()
     this.#unconfirmed.push(entry)
     this.#confirmTimer ??= setTimeout(this.#checkConfirms, this.#options.confirmTimeoutMs)
-  }
-
-  #take(tag: number, multiple: boolean): readonly Entry[] {
-    if (multiple) return this.#unconfirmed.takeUpTo(tag)
-    const entry = this.#unconfirmed.take(tag)
-    return entry === undefined ? [] : [entry]
   }
 
   #settle(entry: Entry): void {
@@ -253,12 +252,6 @@ export class ConfirmPublisher implements Publisher {
     this.#suspects -= 1
   }
 
-  #returned({ fields, properties }: Message): void {
-    const { replyCode, replyText } = fields as { replyCode?: number; replyText?: string }
-    const entry = this.#unconfirmed.get(Number(properties.correlationId))
-    if (entry !== undefined) entry.returned = `${replyCode} ${replyText}`
-  }
-
   #nacked(entry: Entry): void {
     entry.nacks += 1
     if (entry.nacks >= MAX_NACKS) {
@@ -278,10 +271,10 @@ export class ConfirmPublisher implements Publisher {
 
   /** The broker closed the channel because of a message on it, or because of what it means as a whole. */
   #suspect(failure: Error): void {
-    const alone = this.#unconfirmed.size === 1 ? this.#unconfirmed.oldest : undefined
-    if (alone?.suspect === true) {
-      this.#unconfirmed = new TagWindow()
-      this.#fail(alone, closedChannel(alone.message, failure))
+    const { oldest, size } = this.#unconfirmed
+    if (size === 1 && oldest?.suspect === true) {
+      this.#unconfirmed.takeUpTo(this.#unconfirmed.nextTag)
+      this.#fail(oldest, closedChannel(oldest.message, failure))
       return
     }
     this.#unconfirmed.forEach((entry) => {
@@ -310,6 +303,12 @@ export class ConfirmPublisher implements Publisher {
     }
     if (this.pending === 0) this.#whenIdle?.()
   }
+}
+
+function take(window: TagWindow<Entry>, tag: number, multiple: boolean): readonly Entry[] {
+  if (multiple) return window.takeUpTo(tag)
+  const entry = window.take(tag)
+  return entry === undefined ? [] : [entry]
 }
 
 function publishOptions(message: OutgoingMessage, tag: number): Options.Publish {

@@ -191,7 +191,7 @@ export class ManagedConnection {
       // For the socket's constructor. The library itself has no way to end a connection whose peer is silent.
       signal: socket.signal,
     }
-    const connection = await connect(url.href, socketOptions)
+    const connection = await connect(url.connect, socketOptions)
     const ended = this.#listen(connection, socket.signal)
     const timer = setTimeout(() => {
       socket.abort(new Error(`declaring and opening channels took longer than ${setUpTimeoutMs} ms`))
