@@ -1,4 +1,3 @@
-import { types } from 'node:util'
 import {
   findNonJson,
   type Json,
@@ -43,16 +42,17 @@ export function returnedOutcome(result: unknown): Outcome {
 
 /** The outcome of a handler that threw: `Postpone` and `Cancel` steer, everything else is a failure. */
 export function thrownOutcome(thrown: unknown): Outcome {
+  const error = serializeError(thrown)
   // Matched by name: a tasks package may have a copy of the core of its own.
-  if (types.isNativeError(thrown) && thrown.name === 'Postpone') {
-    const { delayMs } = thrown as { delayMs?: unknown }
-    const valid = typeof delayMs === 'number' && Number.isFinite(delayMs) && delayMs >= 0
-    return { type: 'postponed', delayMs: valid ? delayMs : undefined, reason: thrown.message }
+  if (error.classes.includes('Postpone')) {
+    return { type: 'postponed', delayMs: validDelay(thrown as { readonly delayMs?: unknown }), reason: error.message }
   }
-  if (types.isNativeError(thrown) && thrown.name === 'Cancel') {
-    return { type: 'cancelled', reason: thrown.message }
-  }
-  return failedOutcome(thrown)
+  if (error.classes.includes('Cancel')) return { type: 'cancelled', reason: error.message }
+  return { type: 'failed', error }
+}
+
+function validDelay({ delayMs }: { readonly delayMs?: unknown }): number | undefined {
+  return typeof delayMs === 'number' && Number.isFinite(delayMs) && delayMs >= 0 ? delayMs : undefined
 }
 
 export function failedOutcome(error: unknown): Outcome {

@@ -1,0 +1,90 @@
+import { defineTask } from '@blockmill/core'
+import { Type } from 'typebox'
+import { describe, expect, it } from 'vitest'
+import { delivery, item, message, registry } from '../../test/messages.ts'
+import { createIntake } from './intake.ts'
+
+const NOW = Date.parse('2026-01-01T00:00:00.000Z')
+const tasks = registry(
+  defineTask({ name: 'noop', run: () => undefined }),
+  defineTask({ name: 'typed', schema: Type.Object({ netuid: Type.Integer() }), run: () => undefined }),
+)
+
+const admit = createIntake({ registry: tasks, chainId: 'dev', smallestDelayMs: 1_000, now: () => NOW })
+
+/** A sound message as text, with changes that its type forbids. */
+function body(changes: Record<string, unknown>): Buffer {
+  return Buffer.from(JSON.stringify({ ...message(), ...changes }))
+}
+
+describe('what cannot be tried', () => {
+  it.each([
+    ['not JSON', Buffer.from('{"v":1,'), /not safe JSON/],
+    ['empty', Buffer.alloc(0), /not safe JSON/],
+    ['of another version', body({ v: 2 }), /\/v /],
+    ['without items', body({ items: [] }), /\/items /],
+    ['for a queue with dots', body({ queue: 'a.b' }), /\/queue /],
+    ['from attempt 0', body({ attempt: 0 }), /\/attempt /],
+    ['for a day that does not exist', body({ scheduledAt: '2026-13-01T00:00:00Z' }), /\/scheduledAt /],
+    ['with a __proto__ key', Buffer.from('{"v":1,"items":[{"args":{"__proto__":{"a":1}}}]}'), /forbidden prototype/],
+    ['larger than a megabyte', Buffer.alloc(20 * 1024 * 1024, 'x'), /20971520 bytes exceeds the limit of 1048576/],
+  ])('is a message that is %s, and the text says why', (_, bytes, error) => {
+    expect(admit(delivery(bytes))).toMatchObject({
+      type: 'dead',
+      reason: 'invalid_message',
+      error: expect.stringMatching(error) as string,
+    })
+  })
+
+  it('is a task that the worker does not know', () => {
+    expect(admit(delivery(message({ task: 'gone' })))).toMatchObject({
+      type: 'dead',
+      reason: 'unknown_task',
+      error: expect.stringContaining("'gone'") as string,
+    })
+  })
+
+  it('is a task of another chain, unless the worker has none', () => {
+    const other = message({ chain: 'polkadot' })
+    expect(admit(delivery(other))).toMatchObject({ type: 'dead', reason: 'unknown_chain' })
+    const chainless = createIntake({ registry: tasks, chainId: undefined, smallestDelayMs: 1_000, now: () => NOW })
+    expect(chainless(delivery(other)).type).toBe('run')
+  })
+
+  it('is a task whose arguments do not fit its schema', () => {
+    const unfit = message({ task: 'typed', items: [item(1, { netuid: 'one' })] })
+    expect(admit(delivery(unfit))).toMatchObject({
+      type: 'dead',
+      reason: 'invalid_args',
+      error: expect.stringMatching(/args\.netuid/) as string,
+    })
+  })
+})
+
+it('runs the sound items of a chunk and refuses the others as a message of their own', () => {
+  const [good, bad] = [item(1, { netuid: 1 }), item(2, { netuid: null })]
+  const admission = admit(delivery(message({ task: 'typed', items: [good, bad] })))
+  expect(admission).toMatchObject({
+    type: 'run',
+    unit: { items: [good], unsettled: 1 },
+    refused: { message: { items: [bad] }, error: expect.stringContaining(bad.id) as string },
+  })
+})
+
+describe('a message before its time', () => {
+  const admitAt = (notBefore: string) => admit(delivery(message({ notBefore })))
+
+  it('is sent round again for what remains of its delay', () => {
+    expect(admitAt('2026-01-01T00:00:01.001Z')).toMatchObject({ type: 'early', remainingMs: 1_001 })
+  })
+
+  it('runs when no more than a smallest step remains, which is what clocks may differ by', () => {
+    expect(admitAt('2026-01-01T00:00:01.000Z').type).toBe('run')
+    expect(admitAt('2025-12-31T23:00:00.000Z').type).toBe('run')
+  })
+
+  it('has waited since the end of its delay, not since it was scheduled', () => {
+    const { unit } = admitAt('2025-12-31T23:00:00.000Z') as { unit: { dueAtMs: number } }
+    expect(unit.dueAtMs).toBe(Date.parse('2025-12-31T23:00:00.000Z'))
+  })
+})

@@ -1,0 +1,68 @@
+import {
+  type AnyTaskDefinition,
+  createSilentLogger,
+  EVENT_MESSAGE_TYPE,
+  eventMessageCodec,
+  type Heartbeat,
+  HEARTBEAT_MESSAGE_TYPE,
+  heartbeatCodec,
+  type TaskEvent,
+  type TaskMessage,
+} from '@blockmill/core'
+import { createFakeBroker, type FakeBroker } from '@blockmill/testkit'
+import { Registry } from 'prom-client'
+import { createWorker, type Worker, type WorkerConfig } from '../src/index.ts'
+import { outgoing, registry } from './messages.ts'
+
+/** A worker on a broker in memory. */
+export interface WorkerRig {
+  readonly broker: FakeBroker
+  readonly worker: Worker
+  readonly metrics: Registry
+  readonly publish: (...messages: readonly TaskMessage[]) => Promise<void>
+  /** Events that the broker has confirmed. */
+  readonly events: () => TaskEvent[]
+  readonly heartbeats: () => Heartbeat[]
+  /** Another worker on the same broker. */
+  readonly join: (definitions: readonly AnyTaskDefinition[], config?: Partial<WorkerConfig>) => Worker
+}
+
+export async function createWorkerRig(
+  definitions: readonly AnyTaskDefinition[],
+  config: Partial<WorkerConfig> = {},
+): Promise<WorkerRig> {
+  const broker = createFakeBroker()
+  await broker.start()
+  const metrics = new Registry()
+  const make = (tasks: readonly AnyTaskDefinition[], changes: Partial<WorkerConfig>, register: Registry): Worker =>
+    createWorker({
+      config: { name: 'w1', concurrency: 4, ...changes },
+      logger: createSilentLogger(),
+      metrics: register,
+      broker,
+      registry: registry(...tasks),
+    })
+  return {
+    broker,
+    worker: make(definitions, config, metrics),
+    metrics,
+    async publish(...messages) {
+      for (const one of messages) await broker.publisher.publish(outgoing(broker.topology, one))
+    },
+    events: () =>
+      broker.published
+        .filter(({ type }) => type === EVENT_MESSAGE_TYPE)
+        .flatMap(({ body }) => eventMessageCodec.decode(body).events),
+    heartbeats: () =>
+      broker.published
+        .filter(({ type }) => type === HEARTBEAT_MESSAGE_TYPE)
+        .map(({ body }) => heartbeatCodec.decode(body)),
+    join: (tasks, changes = {}) => make(tasks, { name: 'w2', ...changes }, new Registry()),
+  }
+}
+
+/** A handler that waits until the test lets it go on. */
+export function gate() {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return { wait: () => promise, open: () => resolve() }
+}
