@@ -9,7 +9,7 @@ import {
   taskId,
   taskMessageCodec,
 } from '@blockmill/core'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 
 /** A message as it lies in the monitor's queue. */
 export interface Message {
@@ -66,7 +66,10 @@ export function eventBase(block: number, changes: { attempt?: number; postpones?
 }
 
 /** The task of a block has succeeded. */
-export function succeeded(block: number, changes: { attempt?: number; result?: unknown } = {}): TaskEvent {
+export function succeeded(
+  block: number,
+  changes: { attempt?: number; result?: unknown } = {},
+): Extract<TaskEvent, { type: 'succeeded' }> {
   return {
     type: 'succeeded',
     startedAt: '2026-01-01T00:00:01.000Z',
@@ -139,7 +142,7 @@ export const anyMessage: fc.Arbitrary<Message> = fc
     const ended = { ...base, startedAt: iso(time - 1) }
     const error = { name: 'Error', message: `${attempt} ${at} ${worker}`, classes: ['Error'] }
     const wait = { delayMs: time, nextAttemptAt: iso(time + 10_000) }
-    const events: Record<Exclude<typeof kind, never>, TaskEvent> = {
+    const events: Readonly<Record<typeof kind, TaskEvent>> = {
       started: { type: 'started', ...base },
       succeeded: { type: 'succeeded', ...ended, result: { at, worker } },
       retrying: { type: 'retrying', ...ended, error, ...wait },

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 
 import { createSilentLogger, type Database, migrate, openDatabase } from '@blockmill/core'
 import { testDatabase } from '@blockmill/testkit/vitest'
@@ -120,7 +120,8 @@ describe('the record', () => {
   it('does not touch a row when a message comes again', async () => {
     const messages = [taskMessage([1]), eventMessage([succeeded(1)]), heartbeat([2])]
     await record(...messages)
-    const versions = () => database.query('select xmin::text from blockmill.task union all select xmin::text from blockmill.worker')
+    const versions = () =>
+      database.query('select xmin::text from blockmill.task union all select xmin::text from blockmill.worker')
     const before = await versions()
     for (const message of messages) await record(message)
     expect(await versions()).toEqual(before)

@@ -1,9 +1,15 @@
-/** Why a worker put a message on the dead queue: it could not even be tried. */
-export const DEAD_REASONS = ['invalid_message', 'unknown_task', 'unknown_chain', 'invalid_args'] as const
+/** Why a worker, or the monitor, put a message on the dead queue: it could not even be tried, or not be recorded. */
+export const DEAD_REASONS = [
+  'invalid_message',
+  'unknown_task',
+  'unknown_chain',
+  'invalid_args',
+  'not_recordable',
+] as const
 export type DeadReason = (typeof DEAD_REASONS)[number]
 
 /**
- * Headers of a message that a worker put on the dead queue. The body is the message as it came. Messages that the broker
+ * Headers of a message that a worker or the monitor put on the dead queue. The body is the message as it came. Messages that the broker
  * put there itself, because they were over the delivery limit, have its `x-death` headers instead.
  */
 export const DEAD_HEADERS = {

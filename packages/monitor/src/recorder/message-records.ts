@@ -28,7 +28,7 @@ import type { State, TaskRecord } from './task-record.ts'
  * @throws NonRetryableError `MESSAGE_INVALID` or `MESSAGE_TOO_LARGE` for what is no message of ours.
  */
 export function messageRecords(type: string | undefined, body: Buffer): Records {
-  switch (type) {
+  switch (type ?? '') {
     case TASK_MESSAGE_TYPE:
       return { tasks: scheduledTasks(taskMessageCodec.decode(body)), attempts: [], workers: [] }
     case EVENT_MESSAGE_TYPE:
