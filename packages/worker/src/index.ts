@@ -1,3 +1,4 @@
+export { runWorker } from './main.ts'
 export { createWorker } from './worker.ts'
 export { workerConfig } from './worker-config.ts'
 

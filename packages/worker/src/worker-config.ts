@@ -1,5 +1,11 @@
 import { hostname } from 'node:os'
-import { type RetryDefaults, RETRY_DEFAULTS, SMALLEST_DELAY_MS } from '@blockmill/core'
+import {
+  type ConfigOf,
+  RETRY_DEFAULTS,
+  type RetryDefaults,
+  SMALLEST_DELAY_MS,
+  type workerSettings,
+} from '@blockmill/core'
 
 /** Settings of a worker. What is left out takes its default. */
 export interface WorkerConfig {
@@ -47,4 +53,21 @@ export function workerConfig(given: Partial<WorkerConfig>): WorkerConfig {
     smallestDelayMs: SMALLEST_DELAY_MS,
     ...given,
   }
+}
+
+/** The worker's part of the settings that its process was started with. */
+export function configFromSettings(settings: ConfigOf<typeof workerSettings>): WorkerConfig {
+  const { workerName, prefetch, maxAttempts, retryBackoffMs, maxRetryDelayMs, ...same } = settings
+  return workerConfig({
+    queues: same.queues,
+    concurrency: same.concurrency,
+    graceMs: same.graceMs,
+    stuckGraceMs: same.stuckGraceMs,
+    postponeDelayMs: same.postponeDelayMs,
+    maxPostpones: same.maxPostpones,
+    smallestDelayMs: same.smallestDelayMs,
+    retry: { maxAttempts, baseMs: retryBackoffMs, maxDelayMs: maxRetryDelayMs },
+    ...(workerName !== undefined && { name: workerName }),
+    ...(prefetch !== undefined && { prefetch }),
+  })
 }

@@ -363,7 +363,7 @@ describe('stopping', () => {
     expect(broker.ready('blockmill.work.default.normal')).toHaveLength(4)
     expect(broker.unsettled).toBe(0)
     expect(heartbeats().at(-1)).toMatchObject({ stopping: true, running: [] })
-    expect(worker.isReady()).toBe(false)
+    expect(worker.notReadyBecause()).toEqual(['the worker does not consume'])
   })
 
   it('aborts what still runs at the end of the grace and leaves it unacked, whatever it does then', async () => {
@@ -403,10 +403,10 @@ describe('stopping', () => {
   it('and starting may come in any order and any number of times', async () => {
     const { worker } = await setUp(() => undefined)
     await Promise.all([worker.start(), worker.start()])
-    expect(worker.isReady()).toBe(true)
+    expect(worker.notReadyBecause()).toEqual([])
     await Promise.all([worker.stop(), worker.stop()])
     await worker.start()
-    expect(worker.isReady()).toBe(false)
+    expect(worker.notReadyBecause()).toEqual(['the worker does not consume'])
 
     const { worker: never, broker } = await createWorkerRig([])
     await never.stop()

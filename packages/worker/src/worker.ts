@@ -33,8 +33,8 @@ export interface Worker {
   stop(): Promise<void>
   /** Resolves when the worker holds nothing: all that it was given is finished and acked. It goes on consuming. */
   drain(): Promise<void>
-  /** True while it consumes and the broker can be reached. */
-  isReady(): boolean
+  /** Sentences that say why no task is taken now; none while the worker consumes and the broker can be reached. */
+  notReadyBecause(): readonly string[]
 }
 
 export interface WorkerOptions {
@@ -198,7 +198,10 @@ export function createWorker({
     start: () => (starting ??= begin()),
     stop: () => (stopping ??= end()),
     drain: () => flow.idle(),
-    isReady: () => consuming && broker.isReady(),
+    notReadyBecause: () => [
+      ...(consuming ? [] : ['the worker does not consume']),
+      ...(broker.isReady() ? [] : ['the broker is not connected, or does not take messages']),
+    ],
   }
 }
 

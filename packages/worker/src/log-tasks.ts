@@ -1,0 +1,14 @@
+import { type Logger, neverGrows, type TaskRegistry } from '@blockmill/core'
+
+/** Says which tasks a worker can execute, and warns of what is allowed but hardly meant. */
+export function logTasks(registry: TaskRegistry, logger: Logger): void {
+  const tasks = registry.list()
+  logger.info(`Synced ${tasks.length} tasks`)
+  for (const { definition, file } of tasks) {
+    logger.info({ task: definition.name, queue: definition.queue, file }, 'Task')
+    if (neverGrows(definition.retry)) {
+      logger.warn({ task: definition.name }, 'its back-off never grows: every power of one is one; use a base above 1m')
+    }
+  }
+  if (tasks.length === 0) logger.warn('There is nothing to execute: every message will go to the dead queue')
+}
