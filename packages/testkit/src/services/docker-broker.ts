@@ -1,5 +1,6 @@
 import type { Broker } from './broker.ts'
 import { startContainer } from './docker-container.ts'
+import { saveQueueDirectory } from './quorum-queues.ts'
 import { probeAmqp, probeTcp, waitUntilReady } from './readiness.ts'
 
 /** The image of the broker, with the management plugin. */
@@ -31,12 +32,16 @@ export async function startDockerBroker(): Promise<Broker> {
     await container.stop()
     throw error
   }
+  const ctl = (...args: string[]) => container.exec(['rabbitmqctl', '--quiet', ...args])
   return {
     source: 'docker',
     url: `amqp://${address('amqp')}`,
     managementUrl: `http://${address('management')}`,
-    ctl: (...args) => container.exec(['rabbitmqctl', '--quiet', ...args]),
-    kill: () => container.kill(),
+    ctl,
+    async kill() {
+      await saveQueueDirectory(ctl)
+      await container.kill()
+    },
     async restart() {
       await container.restart()
       await ready()

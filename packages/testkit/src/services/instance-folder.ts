@@ -44,7 +44,13 @@ export function createInstanceFolder(stateFolder: string, kind: ServiceKind): In
       writeRecord(path, record)
     },
     remove: () => rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }),
-    removeNow: () => rmSync(path, { recursive: true, force: true, maxRetries: 3 }),
+    removeNow() {
+      try {
+        rmSync(path, { recursive: true, force: true, maxRetries: 3 })
+      } catch {
+        // Its processes are ending at this moment and may still write; the next start removes the rest.
+      }
+    },
   }
 }
 

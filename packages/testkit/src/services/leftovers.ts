@@ -1,9 +1,9 @@
 import { readdirSync, statSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 
 import { type InstanceRecord, readInstanceRecord, type ServiceKind } from './instance-folder.ts'
+import { endProcess } from './process-ending.ts'
 import { isRunning, type MachineIdentity, machineIdentity, type ProcessIdentity } from './process-identity.ts'
 
 /**
@@ -31,7 +31,6 @@ export function judgeInstance(
 
 /** SIGQUIT makes PostgreSQL end its children and free its shared memory; the broker has neither and ends at once. */
 const END_SIGNAL: Record<ServiceKind, NodeJS.Signals> = { postgres: 'SIGQUIT', rabbitmq: 'SIGKILL' }
-const END_GRACE_MS = 3_000
 /** A folder this young may be one that is being made and has no record yet. */
 const UNRECORDED_AGE_MS = 60_000
 
@@ -55,23 +54,6 @@ export async function removeLeftovers(stateFolder: string, log: (line: string) =
       await Promise.all(record.processes.map((each) => endProcess(each, END_SIGNAL[record.kind])))
     await removeFolder(path)
     log(`Removed a private ${record.kind} that an earlier run had left behind (process ${record.owner.pid} is gone).`)
-  }
-}
-
-async function endProcess(identity: ProcessIdentity, signal: NodeJS.Signals): Promise<void> {
-  if (!sendSignal(identity, signal)) return
-  const deadline = Date.now() + END_GRACE_MS
-  while (isRunning(identity) && Date.now() < deadline) await delay(20)
-  sendSignal(identity, 'SIGKILL')
-}
-
-function sendSignal(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
-  if (!isRunning(identity)) return false
-  try {
-    return process.kill(identity.pid, signal)
-  } catch {
-    // It ended between the question and the signal.
-    return false
   }
 }
 

@@ -1,18 +1,18 @@
 import { execFile } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 
 import { ConfigurationError } from '@blockmill/core'
 
 import { onProcessExit } from './exit-hook.ts'
-import { takeFreePorts } from './free-ports.ts'
+import { retryPortConflicts, takeFreePorts } from './free-ports.ts'
 import { createInstanceFolder, type InstanceFolder } from './instance-folder.ts'
 import { removeLeftovers } from './leftovers.ts'
 import { type PrivateProcess, startPrivateProcess } from './private-process.ts'
+import { writeRabbitmqConfiguration } from './rabbitmq-configuration.ts'
 import { ensureRabbitmq, type RabbitmqInstallation } from './rabbitmq-installation.ts'
 import { probeAmqp, probeTcp, waitUntilReady } from './readiness.ts'
+import { saveQueueDirectory } from './quorum-queues.ts'
 import { findStateFolder } from './state-folder.ts'
 
 const run = promisify(execFile)
@@ -38,7 +38,10 @@ export interface NativeBroker {
   readonly pid: number
   /** Runs `rabbitmqctl` against the node and returns what it printed. Takes about a second. */
   ctl(...args: string[]): Promise<string>
-  /** Ends the node by SIGKILL, as a crash does. Its data and ports stay; `restart()` brings it back. */
+  /**
+   * Ends the node by SIGKILL, as a crash does. Its data and ports stay; `restart()` brings it back. Queues are safe, however
+   * young: see `saveQueueDirectory`.
+   */
   kill(): Promise<void>
   /** Stops the node in an orderly way if it runs, and starts it again with the same ports and data. */
   restart(): Promise<void>
@@ -60,10 +63,18 @@ export async function startNativeBroker(options: NativeBrokerOptions = {}): Prom
   const installation = await ensureRabbitmq(log)
   const stateFolder = options.stateFolder ?? findStateFolder()
   await removeLeftovers(stateFolder, log)
+  return retryPortConflicts(() => startNode(installation, stateFolder, management, startTimeoutMs))
+}
 
+async function startNode(
+  installation: RabbitmqInstallation,
+  stateFolder: string,
+  management: boolean,
+  startTimeoutMs: number,
+): Promise<NativeBroker> {
   const folder = createInstanceFolder(stateFolder, 'rabbitmq')
   const ports = await takeFreePorts(['amqp', 'distribution', 'epmd', 'management'])
-  const environment = writeConfiguration(folder.path, ports, management)
+  const environment = writeRabbitmqConfiguration(folder.path, HOST, ports, management)
   let epmd: PrivateProcess | undefined
   let node: PrivateProcess | undefined
   const removeExitHook = onProcessExit(() => {
@@ -72,7 +83,7 @@ export async function startNativeBroker(options: NativeBrokerOptions = {}): Prom
     folder.removeNow()
   })
 
-  async function startNode(): Promise<void> {
+  async function boot(): Promise<void> {
     const started = await startRecorded(folder, installation.server, [], environment)
     node = started
     await waitUntilReady(
@@ -80,8 +91,13 @@ export async function startNativeBroker(options: NativeBrokerOptions = {}): Prom
         await probeAmqp(HOST, ports.amqp)
         if (management) await probeTcp(HOST, ports.management)
       },
-      { timeoutMs: startTimeoutMs, isHopeless: () => (started.isRunning() ? undefined : endedError(started)) },
+      { timeoutMs: startTimeoutMs, isHopeless: () => endedError(started) },
     )
+  }
+
+  async function ctl(...args: string[]): Promise<string> {
+    const { stdout } = await run(installation.ctl, ['--quiet', ...args], { env: environment })
+    return stdout
   }
 
   async function stop(): Promise<void> {
@@ -93,15 +109,25 @@ export async function startNativeBroker(options: NativeBrokerOptions = {}): Prom
   }
 
   try {
-    epmd = await startRecorded(folder, installation.epmd, ['-port', `${ports.epmd}`, '-address', HOST], environment)
-    await waitUntilReady(() => probeTcp(HOST, ports.epmd), { timeoutMs: startTimeoutMs, isHopeless: () => undefined })
-    await startNode()
+    const mapper = await startRecorded(
+      folder,
+      installation.epmd,
+      ['-port', `${ports.epmd}`, '-address', HOST],
+      environment,
+    )
+    epmd = mapper
+    await waitUntilReady(() => probeTcp(HOST, ports.epmd), {
+      timeoutMs: startTimeoutMs,
+      isHopeless: () => endedError(mapper),
+    })
+    await boot()
   } catch (cause) {
-    const tail = node?.logTail() ?? ''
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    const output = (node ?? epmd)?.logTail() ?? ''
     await stop()
     throw new ConfigurationError(
       'SERVICE_UNAVAILABLE',
-      `The private RabbitMQ node did not start within ${startTimeoutMs} ms. It printed last:\n${tail}`,
+      `The private RabbitMQ node did not start within ${startTimeoutMs} ms. ${reason} It printed last:\n${output}`,
       { cause },
     )
   }
@@ -112,11 +138,14 @@ export async function startNativeBroker(options: NativeBrokerOptions = {}): Prom
     get pid() {
       return node?.identity.pid ?? 0
     },
-    ctl: (...args) => runCtl(installation, args, environment),
-    kill: async () => node?.end('SIGKILL'),
+    ctl,
+    async kill() {
+      await saveQueueDirectory(ctl)
+      await node?.end('SIGKILL')
+    },
     async restart() {
       await node?.end('SIGTERM', STOP_GRACE_MS)
-      await startNode()
+      await boot()
     },
     stop,
   }
@@ -139,58 +168,6 @@ async function startRecorded(
   return started
 }
 
-function endedError(node: PrivateProcess): Error {
-  return new Error(`The node ended while it was starting. It printed last:\n${node.logTail()}`)
-}
-
-/** Writes the node's files and returns the environment of all its programs, without what the machine's RabbitMQ may use. */
-function writeConfiguration(
-  folder: string,
-  ports: Record<'amqp' | 'distribution' | 'epmd' | 'management', number>,
-  management: boolean,
-): NodeJS.ProcessEnv {
-  const file = (name: string) => join(folder, name)
-  writeFileSync(file('.erlang.cookie'), randomBytes(24).toString('hex'), { mode: 0o400 })
-  writeFileSync(file('enabled_plugins'), management ? '[rabbitmq_management].' : '[].')
-  writeFileSync(
-    file('rabbitmq.conf'),
-    [
-      `listeners.tcp.1 = ${HOST}:${ports.amqp}`,
-      ...(management ? [`management.tcp.ip = ${HOST}`, `management.tcp.port = ${ports.management}`] : []),
-      '',
-    ].join('\n'),
-  )
-  const inherited = Object.entries(process.env).filter(([key]) => !/^(RABBITMQ|ERL)_/.test(key))
-  const loopbackOnly = '-kernel inet_dist_use_interface {127,0,0,1}'
-  return {
-    ...Object.fromEntries(inherited),
-    // Erlang reads the cookie from here.
-    HOME: folder,
-    ERL_EPMD_PORT: `${ports.epmd}`,
-    ERL_EPMD_ADDRESS: HOST,
-    RABBITMQ_NODENAME: 'blockmill@localhost',
-    RABBITMQ_DIST_PORT: `${ports.distribution}`,
-    RABBITMQ_MNESIA_BASE: file('data'),
-    RABBITMQ_LOG_BASE: folder,
-    RABBITMQ_LOGS: '-',
-    RABBITMQ_CONFIG_FILE: file('rabbitmq.conf'),
-    RABBITMQ_ADVANCED_CONFIG_FILE: file('advanced.config'),
-    RABBITMQ_CONF_ENV_FILE: '/dev/null',
-    RABBITMQ_GENERATED_CONFIG_DIR: folder,
-    RABBITMQ_ENABLED_PLUGINS_FILE: file('enabled_plugins'),
-    // Makes the start script become the Erlang machine instead of waiting for it, so that its pid is the node's.
-    RABBITMQ_ALLOW_INPUT: 'true',
-    RABBITMQ_SERVER_START_ARGS: '-noinput +B i',
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: loopbackOnly,
-    RABBITMQ_CTL_ERL_ARGS: loopbackOnly,
-  }
-}
-
-async function runCtl(
-  { ctl }: RabbitmqInstallation,
-  args: readonly string[],
-  environment: NodeJS.ProcessEnv,
-): Promise<string> {
-  const { stdout } = await run(ctl, ['--quiet', ...args], { env: environment })
-  return stdout
+function endedError(started: PrivateProcess): Error | undefined {
+  return started.isRunning() ? undefined : new Error('It ended while it was starting.')
 }

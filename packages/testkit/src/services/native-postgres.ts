@@ -8,11 +8,12 @@ import { ConfigurationError } from '@blockmill/core'
 
 import { NOT_DURABLE } from './docker-postgres.ts'
 import { onProcessExit } from './exit-hook.ts'
-import { takeFreePorts } from './free-ports.ts'
+import { retryPortConflicts, takeFreePorts } from './free-ports.ts'
 import { createInstanceFolder } from './instance-folder.ts'
 import { removeLeftovers } from './leftovers.ts'
 import { findPostgres, type PostgresBinaries } from './postgres-binaries.ts'
 import { probePostgres } from './postgres-session.ts'
+import { killWithChildren } from './process-ending.ts'
 import { type PrivateProcess, startPrivateProcess } from './private-process.ts'
 import { waitUntilReady } from './readiness.ts'
 import { findStateFolder } from './state-folder.ts'
@@ -58,7 +59,15 @@ export async function startNativePostgres(options: NativePostgresOptions = {}): 
   const stateFolder = options.stateFolder ?? findStateFolder()
   await removeLeftovers(stateFolder, log)
   const binaries = await findPostgres(stateFolder)
+  return retryPortConflicts(() => startServer(binaries, stateFolder, durable, startTimeoutMs))
+}
 
+async function startServer(
+  binaries: PostgresBinaries,
+  stateFolder: string,
+  durable: boolean,
+  startTimeoutMs: number,
+): Promise<NativePostgres> {
   const folder = createInstanceFolder(stateFolder, 'postgres')
   const dataDir = join(folder.path, 'data')
   const logFile = join(folder.path, 'postgres.log')
@@ -71,11 +80,11 @@ export async function startNativePostgres(options: NativePostgresOptions = {}): 
     folder.removeNow()
   })
 
-  async function startServer(): Promise<void> {
+  async function boot(): Promise<void> {
     const started = await startPrivateProcess({
       command: binaries.postgres,
       args: ['-D', dataDir, ...serverSettings(port, durable).flatMap((setting) => ['-c', setting])],
-      environment: process.env,
+      environment: serverEnvironment(),
       cwd: dataDir,
       logFile,
       ...(binaries.user && { user: binaries.user }),
@@ -84,8 +93,7 @@ export async function startNativePostgres(options: NativePostgresOptions = {}): 
     server = started
     await waitUntilReady(() => probePostgres(url), {
       timeoutMs: startTimeoutMs,
-      isHopeless: () =>
-        started.isRunning() ? undefined : new Error(`The server ended while it was starting:\n${started.logTail()}`),
+      isHopeless: () => (started.isRunning() ? undefined : new Error('It ended while it was starting.')),
     })
   }
 
@@ -98,13 +106,14 @@ export async function startNativePostgres(options: NativePostgresOptions = {}): 
 
   try {
     await createCluster(binaries, dataDir, folder.path, password)
-    await startServer()
+    await boot()
   } catch (cause) {
-    const tail = server?.logTail() ?? String(cause)
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    const output = server?.logTail() ?? ''
     await stop()
     throw new ConfigurationError(
       'SERVICE_UNAVAILABLE',
-      `The private PostgreSQL did not start within ${startTimeoutMs} ms. It printed last:\n${tail}`,
+      `The private PostgreSQL did not start within ${startTimeoutMs} ms. ${reason} It printed last:\n${output}`,
       { cause },
     )
   }
@@ -114,10 +123,13 @@ export async function startNativePostgres(options: NativePostgresOptions = {}): 
     get pid() {
       return server?.identity.pid ?? 0
     },
-    kill: async () => server?.end('SIGKILL'),
+    async kill() {
+      // A server process that is busy outlives the postmaster, and then keeps a new one from starting.
+      if (server !== undefined) await killWithChildren(server.identity)
+    },
     async restart() {
       await server?.end('SIGINT')
-      await startServer()
+      await boot()
     },
     stop,
   }
@@ -150,9 +162,15 @@ async function createCluster(
       '--no-sync',
       '--no-instructions',
     ],
-    { cwd: dataDir, ...user },
+    { cwd: dataDir, env: serverEnvironment(), ...user },
   )
   rmSync(passwordFile)
+}
+
+/** Without variables that choose another server or cluster, and with messages in English. */
+function serverEnvironment(): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([key]) => !key.startsWith('PG'))
+  return { ...Object.fromEntries(inherited), LC_ALL: 'C' }
 }
 
 function serverSettings(port: number, durable: boolean): string[] {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 
 /**
@@ -28,6 +28,15 @@ export function isRunning({ pid, startTime }: ProcessIdentity): boolean {
   return processStartTime(pid) === startTime
 }
 
+/** The processes that a process has started and that still run. */
+export function childProcesses(pid: number): ProcessIdentity[] {
+  const children = process.platform === 'linux' ? childrenFromProc(pid) : childrenFromPgrep(pid)
+  return children.flatMap((child) => {
+    const startTime = processStartTime(child)
+    return startTime === undefined ? [] : [{ pid: child, startTime }]
+  })
+}
+
 /** The process that asks. */
 export function ownIdentity(): ProcessIdentity {
   return { pid: process.pid, startTime: processStartTime(process.pid) ?? '' }
@@ -43,11 +52,26 @@ export function machineIdentity(): MachineIdentity {
 }
 
 function startTimeFromProc(pid: number): string | undefined {
+  const { state, startTime } = readStat(pid)
+  return state === undefined || state === 'Z' || state === 'X' ? undefined : startTime
+}
+
+function childrenFromProc(pid: number): number[] {
+  const pids = readOr([], () => readdirSync('/proc')).map(Number)
+  return pids.filter((each) => Number.isInteger(each) && readStat(each).parent === String(pid))
+}
+
+function readStat(pid: number): { state?: string; parent?: string; startTime?: string } {
   const stat = readOr('', () => readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  if (stat === '') return {}
   // The second field is the command in parentheses and may hold anything, so counting starts behind the last one.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const state = fields[0]
-  return state === undefined || state === '' || state === 'Z' || state === 'X' ? undefined : fields[19]
+  const [state, parent, ...others] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return { ...(state && { state }), ...(parent && { parent }), ...(others[17] && { startTime: others[17] }) }
+}
+
+function childrenFromPgrep(pid: number): number[] {
+  const output = readOr('', () => execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8', stdio: 'pipe' }))
+  return output.split('\n').filter(Boolean).map(Number)
 }
 
 function startTimeFromPs(pid: number): string | undefined {
