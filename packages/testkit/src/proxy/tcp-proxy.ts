@@ -70,7 +70,7 @@ export async function startTcpProxy({ target }: TcpProxyOptions): Promise<TcpPro
     void link.closed.then(() => links.delete(link))
   }
 
-  async function refuse(): void {
+  function refuse(): void {
     if (!server.listening) return
     // Not waiting for "close", which comes only when the last connection has ended.
     server.close()
