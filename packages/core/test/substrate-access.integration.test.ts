@@ -1,6 +1,6 @@
 import { ApiPromise, WsProvider } from '@polkadot/api'
 import type { ProviderInterface } from '@polkadot/rpc-provider/types'
-import type { RuntimeVersion } from '@polkadot/types/interfaces'
+import type { EventRecord, RuntimeVersion } from '@polkadot/types/interfaces'
 import { type DevChain, startDevChain } from '@blockmill/testkit'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 
@@ -132,26 +132,6 @@ describe('a Substrate chain as task code sees it', () => {
     expect(send.mock.calls.filter(([method]) => method === 'state_getMetadata')).toHaveLength(1)
   })
 
-  it('decodes a block with the runtime of its parent', async () => {
-    const upgradedIn = chain.head().number
-    await chain.produceBlock()
-    const upgrading = intercept('state_getRuntimeVersion', async ([hash], answer) => {
-      const header = (await connection.send('chain_getHeader', [hash])) as { number: string }
-      const specVersion = Number(header.number) >= upgradedIn ? 901 : 900
-      return { ...(answer as object), specVersion }
-    })
-    const access = freshAccess(upgrading)
-    const versions = [upgradedIn - 1, upgradedIn, upgradedIn + 1].map(async (number) => [
-      (await access.block(number)).specVersion,
-      (await access.at(number)).runtimeVersion.specVersion.toNumber(),
-    ])
-    expect(await Promise.all(versions)).toEqual([
-      [900, 900],
-      [900, 900],
-      [901, 901],
-    ])
-  })
-
   it.each(['state_getStorage', 'state_getMetadata', 'state_getRuntimeVersion', 'chain_getHeader', 'chain_getBlock'])(
     'reports an answer to %s that makes no sense, and recovers from it',
     async (method) => {
@@ -175,8 +155,6 @@ describe('after a request that failed once', () => {
 
   it('the API by itself never reads that block again, because it memoizes the rejected registry', async () => {
     const api = await naiveApi(new UncachedProvider(chain.url))
-    const quiet = vi.spyOn(console, 'error').mockImplementation(() => undefined)
-    onTestFinished(() => quiet.mockRestore())
     chain.faults.fail({ method: 'chain_getHeader', block: block.number })
     await expect(api.rpc.chain.getBlock(block.hash)).rejects.toThrow('Injected failure')
     await expect(api.rpc.chain.getBlock(block.hash)).rejects.toThrow('Injected failure')
@@ -223,6 +201,52 @@ describe('after a request that failed once', () => {
   )
 })
 
+/** Blocks are executed by the runtime of their parent: the block that upgrades is the last one of the old runtime. */
+describe('after a runtime upgrade', () => {
+  const names = (events: readonly EventRecord[]): string[] => events.map(({ event }) => event.method)
+  const [OLD, NEW] = [Array(2).fill('ExtrinsicSuccess'), Array(2).fill('ExtrinsicSucceed')]
+  let upgrade: number
+
+  it('the API by itself decodes blocks that it has seen before with the new runtime', async () => {
+    const seen = chain.head().hash
+    const api = await naiveApi(new WsProvider(chain.url))
+    const eventsOf = async (hash: string) => names(await (await api.at(hash)).query.system.events())
+    expect(await eventsOf(seen)).toEqual(OLD)
+
+    upgrade = (await chain.upgradeRuntime()).number
+    await chain.produceBlock(2)
+    await expect.poll(() => api.runtimeVersion.specVersion.toNumber()).toBe(901)
+    await eventsOf(chain.head().hash)
+
+    expect(await eventsOf(seen)).toEqual(NEW)
+  })
+
+  it('every block is decoded with the runtime that executed it, in any order', async () => {
+    const access = freshAccess()
+    for (const number of [upgrade + 1, upgrade - 1, upgrade, upgrade + 2, upgrade, upgrade + 1]) {
+      const [events, specVersion] = number > upgrade ? [NEW, 901] : [OLD, 900]
+      const api = await access.at(number)
+      expect(names(await access.events(number))).toEqual(events)
+      expect(names(await api.query.system.events())).toEqual(events)
+      expect(api.runtimeVersion.specVersion.toNumber()).toBe(specVersion)
+      expect((await access.block(number)).specVersion).toBe(specVersion)
+    }
+  })
+
+  it('the metadata of both runtimes is loaded once, and again only when it had to make room', async () => {
+    const send = vi.spyOn(connection, 'send')
+    onTestFinished(() => send.mockRestore())
+    const loads = async (maxRuntimes: number): Promise<number> => {
+      send.mockClear()
+      const access = createSubstrateAccess({ id: 'dev', connection, maxRuntimes })
+      for (const number of [upgrade, upgrade + 1, upgrade, upgrade + 1]) await access.events(number)
+      return send.mock.calls.filter(([method]) => method === 'state_getMetadata').length
+    }
+    expect(await loads(2)).toBe(2)
+    expect(await loads(1)).toBe(4)
+  })
+})
+
 /** `@polkadot/api` as it is, on a provider whose cache is off, so that only its own memory is left. */
 class UncachedProvider extends WsProvider {
   override send<T>(...[method, params, , subscription]: Parameters<WsProvider['send']>): Promise<T> {
@@ -231,10 +255,13 @@ class UncachedProvider extends WsProvider {
 }
 
 async function naiveApi(provider: WsProvider): Promise<ApiPromise> {
-  const quiet = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+  // It writes every failure and upgrade to the console.
+  for (const method of ['log', 'warn', 'error'] as const) {
+    const quiet = vi.spyOn(console, method).mockImplementation(() => undefined)
+    onTestFinished(() => quiet.mockRestore())
+  }
   // The library's own types disagree with each other under `exactOptionalPropertyTypes`.
   const api = await ApiPromise.create({ provider: provider as ProviderInterface, noInitWarn: true })
-  quiet.mockRestore()
   onTestFinished(() => api.disconnect())
   return api
 }

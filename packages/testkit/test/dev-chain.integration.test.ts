@@ -88,6 +88,17 @@ describe('startDevChain', () => {
     expect(await rpc.call('chain_getBlockHash', [number])).toBe(hash)
   })
 
+  it('upgrades its runtime from the block after the upgrade on', async () => {
+    await using rpc = await connectRpc(chain.url)
+    const upgrade = await chain.upgradeRuntime()
+    const specVersionAt = async (hash: string) =>
+      ((await rpc.call('state_getRuntimeVersion', [hash])) as { specVersion: number }).specVersion
+    expect(await specVersionAt(upgrade.parentHash)).toBe(900)
+    expect(await specVersionAt(upgrade.hash)).toBe(901)
+    expect((await chain.produceBlock()).parentHash).toBe(upgrade.hash)
+    expect(await specVersionAt((await chain.upgradeRuntime()).hash)).toBe(902)
+  })
+
   it('is silent while it stalls, and answers afterwards', async () => {
     await using rpc = await connectRpc(chain.url)
     chain.faults.stall(true)

@@ -1,4 +1,7 @@
 import type * as Core from '@acala-network/chopsticks-core'
+import { hexToU8a, u8aToHex } from '@polkadot/util'
+
+import { upgradedRuntime } from './upgraded-runtime.ts'
 
 type Chopsticks = typeof Core
 
@@ -18,8 +21,11 @@ export interface DevChainNode {
   blockAt(number: number): DevBlock | undefined
   /** The block of this hash. */
   blockOf(hash: string): DevBlock | undefined
-  /** Builds one block on the tip with the extrinsics that wait in the pool. Not to be called again before it settles. */
-  build(): Promise<DevBlock>
+  /**
+   * Builds one block on the tip with the extrinsics that wait in the pool. With `upgrade`, the block sets the runtime of the
+   * blocks after it, a later version of its own. Not to be called again before it settles.
+   */
+  build(options?: { readonly upgrade: boolean }): Promise<DevBlock>
   /** Runs one of Chopsticks' own RPC handlers. */
   handle(method: string, params: readonly unknown[], subscriptions: Core.SubscriptionManager): Promise<unknown>
   close(): Promise<void>
@@ -81,11 +87,15 @@ async function startNode(chopsticks: Chopsticks, chainSpec: string): Promise<Dev
     blockAt: (number) => canonical[number],
     blockOf: (hash) => byHash.get(hash),
 
-    async build() {
+    async build({ upgrade } = { upgrade: false }) {
       const before = chain.head.number
       const block = await chain.newBlock()
       // Chopsticks only logs the error when a block cannot be built, and leaves its head as it was.
       if (block.number === before) throw new Error(`Chopsticks could not build block ${before + 1}.`)
+      if (upgrade) {
+        const code = upgradedRuntime(Buffer.from(hexToU8a(await block.wasm)))
+        block.setWasm(u8aToHex(code))
+      }
       return add(block)
     },
 

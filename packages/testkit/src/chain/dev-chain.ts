@@ -42,6 +42,11 @@ export interface DevChain {
   readonly finalized: () => DevBlock
   /** Builds blocks and resolves with the last one. Some 130 ms each. Default 1. */
   produceBlock(count?: number): Promise<DevBlock>
+  /**
+   * Builds a block that upgrades the runtime: blocks after it are executed by the same code with a `specVersion` one higher and
+   * another name for one event, `system.ExtrinsicSucceed` for `system.ExtrinsicSuccess`.
+   */
+  upgradeRuntime(): Promise<DevBlock>
   /** Stops building, cuts every connection and frees the port. Idempotent. */
   stop(): Promise<void>
 }
@@ -65,10 +70,10 @@ export async function startDevChain({
   let timer: NodeJS.Timeout | undefined
   let stopping: Promise<void> | undefined
 
-  const buildNext = (): Promise<DevBlock> => {
+  const buildNext = (options?: { readonly upgrade: boolean }): Promise<DevBlock> => {
     const built = building.then(() => {
       if (stopping !== undefined) throw new Error('The development chain has stopped.')
-      return node.build()
+      return node.build(options)
     })
     building = built.then(control.announce, () => undefined)
     return built
@@ -111,6 +116,7 @@ export async function startDevChain({
       for (let built = 1; built < count; built++) await buildNext()
       return buildNext()
     },
+    upgradeRuntime: () => buildNext({ upgrade: true }),
     stop: () => (stopping ??= stop()),
   }
 }
