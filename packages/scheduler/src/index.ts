@@ -1,3 +1,4 @@
+export { runScheduler } from './main.ts'
 export { createScheduler, Scheduler } from './scheduler.ts'
 
 export type { StartMode } from './coverage/start-block.ts'

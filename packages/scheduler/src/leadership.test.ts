@@ -262,7 +262,7 @@ describe('arguments', () => {
     netuids = [2]
     chain.advance()
     await look()
-    const scheduled = broker.messages.map(({ items }) => `${items[0]?.block?.number}/${items[0]?.args.netuid}`)
+    const scheduled = broker.messages.map(({ items }) => `${items[0]?.block?.number}/${String(items[0]?.args.netuid)}`)
     expect(scheduled.sort()).toEqual(['100/1', '101/1', '101/2', '102/2', '99/1'])
   })
 

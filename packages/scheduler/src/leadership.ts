@@ -17,10 +17,10 @@ export interface LeadershipOptions extends Omit<FollowerPorts, 'writer' | 'stopp
   readonly metrics: SchedulerMetrics
   readonly definitions: readonly AnyTaskDefinition[]
   readonly headsAtStart: Heads
-  /** The start mode of a task: `resume` for one that this process has started before. */
-  readonly startMode: (definition: AnyTaskDefinition) => StartMode
-  /** Called when a task is on record with its start block. */
-  readonly onStarted: (definition: AnyTaskDefinition) => void
+  /** Applies to the arguments that each task has at first. */
+  readonly startMode: StartMode
+  /** Tasks that this process has started, to which arguments may only be added; grows. */
+  readonly started: Set<AnyTaskDefinition>
   /** The fencing token of the lease. */
   readonly token: number
 }
@@ -129,9 +129,11 @@ export class Leadership {
     argsList: readonly ResolvedArgs[],
     head: number,
   ): Promise<readonly Coverage[]> {
-    const { store, token, startMode, onStarted } = this.#options
-    const mode = startMode(definition)
-    const wanted = argsList.map((one) => this.#startOf(definition, one, head, mode))
+    const { store, token, startMode, started, headsAtStart } = this.#options
+    const [mode, from] = started.has(definition)
+      ? (['resume', head] as const)
+      : ([startMode, headsAtStart[definition.head].number] as const)
+    const wanted = argsList.map((one) => this.#startOf(definition, one, from, mode))
     const fresh = wanted.filter((coverage) => !this.#registered.has(keyOf(coverage)))
     if (fresh.length > 0) {
       await store.register(token, fresh)
@@ -139,7 +141,7 @@ export class Leadership {
         this.#registered.add(keyOf(coverage))
         this.#recorded.set(keyOf(coverage), coverage)
       }
-      onStarted(definition)
+      started.add(definition)
     }
     return wanted.map((coverage) => this.#recorded.get(keyOf(coverage)) ?? coverage)
   }
@@ -150,7 +152,6 @@ export class Leadership {
     const start = startBlock({
       mode,
       head,
-      headAtStart: this.#options.headsAtStart[definition.head].number,
       lookback: definition.backfill.lookback,
       recorded: recorded?.startBlock,
     })

@@ -59,8 +59,8 @@ export interface SchedulerOptions {
   /** What conditions read the chain through. Without it, a condition that does so counts as thrown. */
   readonly access?: ChainAccess
   readonly registry: TaskRegistry
-  /** The time for messages and for trying again. Default the machine's. */
-  readonly clock?: () => Date
+  /** Unix milliseconds; default the system's clock. */
+  readonly now?: () => number
 }
 
 /** Creates a scheduler; nothing happens before `start()`. */
@@ -132,12 +132,17 @@ export class Scheduler {
     return this.#leadership !== undefined
   }
 
-  /** True while broker, database and chain answer: it schedules, or could take over at once. */
-  async isReady(): Promise<boolean> {
+  /** What keeps the scheduler from scheduling, or from taking over at once; empty when it is ready. */
+  async notReadyBecause(): Promise<readonly string[]> {
     const { broker, database, chain } = this.#options
-    const isRunning = this.#running !== undefined && !this.#stopping.signal.aborted
-    if (!isRunning || !broker.isReady() || !chain.isHealthy() || !this.#watcher.isHealthy()) return false
-    return database.isHealthy()
+    if (this.#stopping.signal.aborted) return ['the scheduler is stopping']
+    const isRunning = this.#running !== undefined
+    return [
+      ...(isRunning ? [] : ['the scheduler is starting']),
+      ...(broker.isReady() ? [] : ['the broker is not connected, or blocks publishing']),
+      ...(chain.isHealthy() && (this.#watcher.isHealthy() || !isRunning) ? [] : ['the chain does not answer']),
+      ...((await database.isHealthy()) ? [] : ['the database does not answer']),
+    ]
   }
 
   async #start(): Promise<void> {
@@ -147,22 +152,19 @@ export class Scheduler {
     const tasks = syncTasks(registry, config.chain, logger)
     const connecting = AbortSignal.any([signal, failed.signal])
     try {
-      await Promise.all([
-        this.#migrateDatabase(connecting),
-        broker.start(connecting).then(() => this.#declareQueues(tasks)),
-        chain.start(connecting),
-      ])
+      await this.#declareQueues(tasks)
+      await Promise.all([this.#migrateDatabase(connecting), broker.start(connecting), chain.start(connecting)])
       await this.#untilItWorks('Chain could not be bound to its genesis', async () =>
         bindGenesis(this.#sql, config.chain, await chain.genesisHash()),
       )
+      signal.throwIfAborted()
+      this.#watcher.start()
+      this.#running = this.#run(tasks, await unlessAborted(this.#watcher.firstHeads, signal))
     } catch (error) {
       failed.abort()
       if (signal.aborted) return
       throw error
     }
-    if (signal.aborted) return
-    this.#watcher.start()
-    this.#running = this.#run(tasks)
   }
 
   async #migrateDatabase(signal: AbortSignal): Promise<void> {
@@ -174,10 +176,11 @@ export class Scheduler {
   async #declareQueues(tasks: readonly AnyTaskDefinition[]): Promise<void> {
     const { broker } = this.#options
     const queues = new Set([DEFAULT_QUEUE, ...tasks.flatMap(({ queue, backfill }) => [queue, backfill.queue])])
+    // Before the broker is started it only takes note; it declares them on every connection that it opens.
     for (const queue of queues) await broker.declare(broker.topology.work(queue))
   }
 
-  async #run(tasks: readonly AnyTaskDefinition[]): Promise<void> {
+  async #run(tasks: readonly AnyTaskDefinition[], headsAtStart: Heads): Promise<void> {
     const { config, logger } = this.#options
     const { signal } = this.#stopping
     const { chain, leaseTtlMs } = config
@@ -185,7 +188,6 @@ export class Scheduler {
     const lease = { sql: this.#sql, chain, holder, logger, ...(leaseTtlMs !== undefined && { ttlMs: leaseTtlMs }) }
     while (!signal.aborted) {
       try {
-        const headsAtStart = await unlessAborted(this.#watcher.firstHeads, signal)
         await leadWhileHeld(lease, signal, (token, lost) =>
           this.#lead(this.#newLeadership(tasks, headsAtStart, token), headsAtStart, lost),
         )
@@ -198,7 +200,7 @@ export class Scheduler {
   }
 
   #newLeadership(tasks: readonly AnyTaskDefinition[], headsAtStart: Heads, token: number) {
-    const { config, access, chain, clock = () => new Date() } = this.#options
+    const { config, access, chain, now = Date.now } = this.#options
     return new Leadership({
       ...this.#options,
       chain: config.chain,
@@ -209,10 +211,10 @@ export class Scheduler {
       definitions: tasks,
       defaultMaxAttempts: config.maxAttempts ?? 3,
       lookbackWindow: config.lookbackWindow ?? 10_000,
-      now: clock,
+      now,
       headsAtStart,
-      startMode: (definition) => (this.#started.has(definition) ? 'resume' : (config.start ?? 'resume')),
-      onStarted: (definition) => this.#started.add(definition),
+      startMode: config.start ?? 'resume',
+      started: this.#started,
       token,
     })
   }

@@ -36,7 +36,6 @@ export async function lead({
   const registry = new Registry()
   const heads = async () => ({ finalized: await chain.finalized(), latest: await chain.head() })
   const headsAtStart = await heads()
-  const started = new Set<AnyTaskDefinition>()
   const leadership = new Leadership({
     chain: 'dev',
     source: chain,
@@ -47,12 +46,12 @@ export async function lead({
     metrics: createSchedulerMetrics({ registry, chain: 'dev', heights: () => [] }),
     definitions: tasks,
     headsAtStart,
-    startMode: (definition) => (started.has(definition) ? 'resume' : start),
-    onStarted: (definition) => started.add(definition),
+    startMode: start,
+    started: new Set(),
     token,
     defaultMaxAttempts: 3,
     lookbackWindow,
-    now: () => new Date(),
+    now: Date.now,
   })
   const over = leadership.run(() => headsAtStart)
   await settle()

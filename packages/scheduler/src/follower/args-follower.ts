@@ -78,7 +78,7 @@ export class ArgsFollower {
   async run(): Promise<void> {
     const { stopping } = this.#ports
     while (!stopping.aborted) {
-      const now = this.#ports.now().getTime()
+      const now = this.#ports.now()
       const work = this.#nextWork(now)
       if (work === undefined) await this.#wakeUp.wait(stopping, this.#untilNextTry(now))
       else await this.#try(work)
@@ -178,7 +178,7 @@ export class ArgsFollower {
       args: this.#coverage.args,
       blocks,
       cause,
-      scheduledAt: now(),
+      scheduledAt: new Date(now()),
       defaultMaxAttempts,
     })
     await unlessAborted(Promise.all(messages.map((message) => this.#send(message))), abandoned)
@@ -207,7 +207,7 @@ export class ArgsFollower {
   #setBack(cause: Cause, pauseMs?: number): number {
     const failures = (this.#setbacks.get(cause)?.failures ?? 0) + (pauseMs === undefined ? 1 : 0)
     const ms = pauseMs ?? backoffMs(failures)
-    this.#setbacks.set(cause, { failures, until: this.#ports.now().getTime() + ms })
+    this.#setbacks.set(cause, { failures, until: this.#ports.now() + ms })
     return ms
   }
 }

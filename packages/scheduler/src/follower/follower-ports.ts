@@ -17,7 +17,8 @@ export interface FollowerPorts {
   readonly defaultMaxAttempts: number
   /** Blocks looked back at wait while this many messages are on their queue's low lane. */
   readonly lookbackWindow: number
-  readonly now: () => Date
+  /** Unix milliseconds. */
+  readonly now: () => number
   /** Aborted when no new work may begin. */
   readonly stopping: AbortSignal
   /** Aborted when work that is under way must be given up. */

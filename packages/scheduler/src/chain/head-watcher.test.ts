@@ -1,0 +1,116 @@
+import { createSilentLogger, type Logger } from '@blockmill/core'
+import { createScriptedChain } from '@blockmill/testkit'
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+
+import { type Heads, HeadWatcher } from './head-watcher.ts'
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  onTestFinished(() => {
+    expect(vi.getTimerCount(), 'timers left behind').toBe(0)
+    vi.useRealTimers()
+  })
+})
+
+function watch({ chain = createScriptedChain({ head: 100, finalityLag: 2 }), logger = createSilentLogger() } = {}) {
+  const seen: [number, number][] = []
+  const watcher = new HeadWatcher({
+    source: chain,
+    pollIntervalMs: 1_000,
+    onHeads: ({ finalized, latest }: Heads) => seen.push([finalized.number, latest.number]),
+    logger,
+    metrics: { headSeen: () => undefined },
+  })
+  onTestFinished(() => watcher.stop())
+  watcher.start()
+  return { chain, watcher, seen, pass: (ms: number) => vi.advanceTimersByTimeAsync(ms) }
+}
+
+describe('HeadWatcher', () => {
+  it('sees both tips at once when it starts', async () => {
+    const { watcher, seen } = watch()
+    expect(await watcher.firstHeads).toMatchObject({ finalized: { number: 98 }, latest: { number: 100 } })
+    expect(seen).toEqual([[98, 100]])
+    expect(watcher.isHealthy()).toBe(true)
+  })
+
+  it('looks at once when the chain hints at a new block', async () => {
+    const { chain, seen, pass } = watch()
+    await pass(10)
+    chain.advance()
+    await pass(0)
+    expect(seen.at(-1)).toEqual([99, 101])
+  })
+
+  it('looks every poll interval without a hint, and tells only what has changed', async () => {
+    const { chain, seen, pass } = watch()
+    chain.setWakeUps(false)
+    await pass(5_500)
+    expect(chain.requests.head).toBe(6)
+    expect(seen).toHaveLength(1)
+    chain.advance(7)
+    await pass(1_000)
+    expect(seen).toEqual([
+      [98, 100],
+      [105, 107],
+    ])
+  })
+
+  it('ignores tips that are lower than those seen before', async () => {
+    const { chain, watcher, seen, pass } = watch()
+    await pass(10)
+    chain.lag(50)
+    await pass(3_000)
+    expect(seen).toEqual([[98, 100]])
+    expect(watcher.heads?.latest.number).toBe(100)
+  })
+
+  it('tells of a block of the same number that takes the place of another', async () => {
+    const { chain, watcher, seen, pass } = watch()
+    await pass(10)
+    const before = watcher.heads?.latest.hash
+    chain.reorg(1)
+    await pass(0)
+    expect(seen).toEqual([
+      [98, 100],
+      [98, 100],
+    ])
+    expect(watcher.heads?.latest.hash).not.toBe(before)
+  })
+
+  it('says so for each look that fails, is not healthy then, and goes on by itself', async () => {
+    const warnings: unknown[] = []
+    const logger = { info: () => undefined, warn: (...line: unknown[]) => warnings.push(line[1]) } as unknown as Logger
+    const chain = createScriptedChain({ head: 100 })
+    chain.fail(3, { request: 'head' })
+    const { watcher, seen, pass } = watch({ chain, logger })
+    await pass(2_500)
+    expect(warnings).toEqual(Array.from({ length: 3 }, () => 'Chain does not answer; trying again'))
+    expect(watcher.isHealthy()).toBe(false)
+    await pass(1_000)
+    expect(seen).toEqual([[100, 100]])
+    expect(watcher.isHealthy()).toBe(true)
+  })
+
+  it('stops while the chain does not answer', async () => {
+    const chain = createScriptedChain({ head: 100 })
+    chain.stall()
+    const { watcher, pass } = watch({ chain })
+    await pass(10)
+    await watcher.stop()
+    await watcher.stop()
+    chain.resume()
+  })
+
+  it('knows how long ago a block was first there', async () => {
+    const { chain, watcher, pass } = watch()
+    await pass(0)
+    chain.advance()
+    await pass(3_000)
+    chain.advance(5)
+    await pass(2_000)
+    expect(watcher.lagSeconds('latest', 100)).toBe(5)
+    expect(watcher.lagSeconds('latest', 101)).toBe(2)
+    expect(watcher.lagSeconds('latest', 106)).toBe(0)
+  })
+})

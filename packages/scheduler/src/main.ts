@@ -1,0 +1,56 @@
+import {
+  createBroker,
+  createMetrics,
+  createProbeServer,
+  createSubstrateAccess,
+  createSubstrateSource,
+  createTopology,
+  discoverTasks,
+  type LoadConfigOptions,
+  openDatabase,
+  runService,
+  schedulerSettings,
+} from '@blockmill/core'
+
+import { createScheduler } from './scheduler.ts'
+
+/**
+ * Runs the scheduler until the process is asked to end.
+ *
+ * @returns the exit status: 0 after a stop that was asked for, 1 after an error that a person must act on.
+ */
+export function runScheduler(sources: LoadConfigOptions = {}): Promise<number> {
+  return runService({ ...sources, name: 'scheduler', settings: schedulerSettings, create: createService })
+}
+
+const createService: Parameters<typeof runService<typeof schedulerSettings>>[0]['create'] = async ({
+  config,
+  logger,
+}) => {
+  const { namespace, monitorQueue } = config
+  const metrics = createMetrics('scheduler')
+  const registry = await discoverTasks(config.taskPackages)
+  const topology = createTopology({ namespace, ...(monitorQueue !== undefined && { monitorQueue }) })
+  const connectionName = 'blockmill-scheduler'
+  const broker = createBroker({ url: config.brokerUrl, topology, logger, metrics, connectionName })
+  const database = openDatabase({ url: config.databaseUrl, logger, applicationName: connectionName })
+  const chain = createSubstrateSource({ endpoints: config.chainEndpoints, logger, metrics })
+  const access = createSubstrateAccess({ id: config.chain, connection: chain.connection })
+  const scheduler = createScheduler({ config, logger, metrics, broker, database, chain, access, registry })
+  const { host, port } = config
+  const notReadyBecause = () => scheduler.notReadyBecause()
+  const probes = createProbeServer({ host, port, logger, metrics, notReadyBecause })
+
+  return {
+    async start() {
+      const url = await probes.start()
+      await scheduler.start()
+      return url
+    },
+    async stop() {
+      await scheduler.stop()
+      await Promise.all([broker.stop(), chain.close(), database.close()])
+      await probes.stop()
+    },
+  }
+}

@@ -1,0 +1,371 @@
+import { Writable } from 'node:stream'
+
+import {
+  type AnyTaskDefinition,
+  type Broker,
+  createBroker,
+  createLogger,
+  createMetrics,
+  createTaskRegistry,
+  createTopology,
+  defineTask,
+  everyNBlocks,
+  type Logger,
+  setSize,
+  type TaskMessage,
+  taskMessageCodec,
+} from '@blockmill/core'
+import { createScriptedChain, type ScriptedChain, startTcpProxy, waitFor } from '@blockmill/testkit'
+import { testBroker } from '@blockmill/testkit/vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+
+import { createCoverageStore } from '../src/coverage/coverage-store.ts'
+import { createScheduler, type SchedulerConfig } from '../src/scheduler.ts'
+import { createSql } from '../src/sql.ts'
+import { migratedDatabase, open } from './migrated-database.ts'
+
+const amqp = testBroker()
+const postgres = migratedDatabase()
+const topology = createTopology({ namespace: amqp.namespace })
+const run = () => null
+const task = (name: string) => defineTask({ name, run })
+const blocks = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+
+let database: ReturnType<typeof open>
+let observer: Broker
+let messages: TaskMessage[] = []
+
+beforeAll(async () => {
+  database = open(postgres.url)
+  observer = brokerClient(amqp.url, createLogger({ service: 'test', level: 'silent' }), 'observer')
+  await observer.start()
+  await observer.consume({
+    queue: topology.monitorQueue,
+    prefetch: 1_000,
+    onDelivery(delivery) {
+      messages.push(taskMessageCodec.decode(delivery.body))
+      delivery.ack()
+    },
+  })
+})
+afterAll(async () => {
+  await observer.stop()
+  await database.close()
+})
+
+let chainName = ''
+let names = 0
+beforeEach(() => {
+  messages = []
+  chainName = `chain-${(names += 1)}`
+})
+
+function brokerClient(url: string, logger: Logger, connectionName: string): Broker {
+  const reconnect = { minMs: 20, maxMs: 200 }
+  return createBroker({ url, topology, logger, connectionName, reconnect })
+}
+
+interface StartOptions {
+  readonly tasks: readonly AnyTaskDefinition[]
+  readonly chain: ScriptedChain
+  readonly config?: Partial<SchedulerConfig>
+  readonly brokerUrl?: string
+  readonly databaseUrl?: string
+}
+
+/** A scheduler of its own broker and database connections, stopped with its test. */
+function create({ tasks, chain, config, brokerUrl = amqp.url, databaseUrl = postgres.url }: StartOptions) {
+  const lines: { readonly msg: string; readonly level: number }[] = []
+  const destination = new Writable({
+    write(line: Buffer, _, done) {
+      lines.push(JSON.parse(line.toString()))
+      done()
+    },
+  })
+  const logger = createLogger({ service: 'scheduler', level: 'debug', destination })
+  const broker = brokerClient(brokerUrl, logger, 'scheduler')
+  const ownDatabase = open(databaseUrl)
+  const metrics = createMetrics('scheduler')
+  const scheduler = createScheduler({
+    config: { chain: chainName, pollIntervalMs: 50, leaseTtlMs: 1_000, ...config },
+    logger,
+    metrics,
+    broker,
+    database: ownDatabase,
+    chain,
+    registry: createTaskRegistry(tasks.map((definition) => ({ definition, file: 'test.ts' }))),
+  })
+  const stop = async () => {
+    await scheduler.stop()
+    await Promise.all([broker.stop(), ownDatabase.close()])
+  }
+  onTestFinished(stop)
+  return { scheduler, metrics, lines, stop }
+}
+
+async function start(options: StartOptions) {
+  const created = create(options)
+  await created.scheduler.start()
+  return created
+}
+
+const coverage = () => createCoverageStore({ sql: createSql(database), chain: chainName }).load()
+const evaluated = async (name: string) => (await coverage()).find((one) => one.task === name)?.evaluated
+const scheduled = (name: string) =>
+  messages.flatMap((message) => (message.task === name ? message.items : [])).map(({ block }) => block?.number)
+
+async function covered(name: string, ...ranges: [number, number][]): Promise<void> {
+  await waitFor(
+    async () => {
+      expect(await evaluated(name)).toEqual(ranges.map(([from, to]) => ({ from, to })))
+      return true
+    },
+    { describe: `coverage of ${name} to be ${JSON.stringify(ranges)}` },
+  )
+}
+
+describe('a scheduler on a real broker and database', () => {
+  it('schedules the start block, the head, and every block in between', async () => {
+    await start({ tasks: [task('a')], chain: createScriptedChain({ head: 103 }), config: { start: 100 } })
+    await covered('a', [100, 103])
+    await waitFor(() => messages.length === 4, { describe: 'four messages' })
+    expect(scheduled('a')).toEqual([100, 101, 102, 103])
+  })
+
+  it('follows jumps of the head in order, also when no hint of them arrives', async () => {
+    const chain = createScriptedChain({ head: 90 })
+    chain.setWakeUps(false)
+    await start({ tasks: [task('a')], chain })
+    for (const head of [100, 105, 112]) {
+      chain.advanceTo(head)
+      await covered('a', [90, head])
+    }
+    await waitFor(() => messages.length === 23, { describe: 'all messages' })
+    expect(scheduled('a')).toEqual(blocks(90, 112))
+  })
+
+  it('ignores a head that is lower than one seen before', async () => {
+    const chain = createScriptedChain({ head: 100 })
+    const { metrics } = await start({ tasks: [task('a')], chain })
+    chain.advanceTo(110)
+    await covered('a', [100, 110])
+    chain.lag(8)
+    const looks = chain.requests.head
+    await waitFor(() => chain.requests.head > looks + 1, { describe: 'a look at the lagging endpoint' })
+    expect(await metrics.metrics()).toContain(`blockmill_chain_head{chain="${chainName}",service="scheduler"} 110`)
+    chain.lag(0)
+    chain.advance()
+    await covered('a', [100, 111])
+    expect(scheduled('a')).toEqual(blocks(100, 111))
+  })
+
+  it('goes on after a restart where each task was, and starts a new task at the head', async () => {
+    const chain = createScriptedChain({ head: 100 })
+    const first = await start({ tasks: [task('a')], chain })
+    await covered('a', [100, 100])
+    await first.stop()
+    chain.advanceTo(130)
+    await start({ tasks: [task('a'), task('b')], chain })
+    await covered('a', [100, 130])
+    await covered('b', [130, 130])
+    expect(scheduled('a')).toEqual(blocks(100, 130))
+  })
+
+  it('takes a head that is 20,000 blocks ahead, with one range of coverage', async () => {
+    const chain = createScriptedChain({ head: 20_000 })
+    await start({
+      tasks: [task('a'), defineTask({ name: 'b', condition: everyNBlocks(100), run })],
+      chain,
+      config: { start: 1 },
+    })
+    await covered('a', [1, 20_000])
+    await covered('b', [1, 20_000])
+    await waitFor(() => messages.length === 20_200, { describe: 'all messages' })
+    expect(new Set(messages.map(({ items }) => items[0]?.id)).size).toBe(20_200)
+    expect(scheduled('a')).toEqual(blocks(1, 20_000))
+    expect(scheduled('b')).toEqual(blocks(1, 200).map((number) => number * 100))
+  })
+
+  it('covers a lookback of 300 blocks on the low lane', async () => {
+    const looking = defineTask({ name: 'a', backfill: { lookback: 300, chunk: 50 }, run })
+    await start({ tasks: [looking], chain: createScriptedChain({ head: 5_000 }) })
+    await covered('a', [4_700, 5_000])
+    await waitFor(() => messages.length === 7, { describe: 'one live message and six chunks' })
+    expect(messages.map(({ lane, items }) => [lane, items.length])).toEqual([
+      ['normal', 1],
+      ...Array.from({ length: 6 }, () => ['low', 50]),
+    ])
+  })
+
+  it('says what it schedules when it starts', async () => {
+    const { lines } = await start({
+      tasks: [task('a'), defineTask({ name: 'b', chains: ['elsewhere'], run })],
+      chain: createScriptedChain(),
+    })
+    expect(lines).toContainEqual(expect.objectContaining({ msg: 'Synced 1 tasks', otherChains: 1 }))
+    expect(lines).toContainEqual(
+      expect.objectContaining({ msg: 'Task', task: 'a', queue: 'default', runs: 'every block', args: 1 }),
+    )
+  })
+
+  it('tells its height and lag', async () => {
+    const chain = createScriptedChain({ head: 100 })
+    const broken = defineTask({
+      name: 'broken',
+      condition({ number }) {
+        if (number > 101) throw new Error('no')
+        return true
+      },
+      run,
+    })
+    const { metrics } = await start({ tasks: [task('a'), broken], chain })
+    chain.advanceTo(105)
+    await covered('a', [100, 105])
+    await covered('broken', [100, 101])
+    const text = await metrics.metrics()
+    const valueOf = (name: string, name2: string) =>
+      Number(text.match(new RegExp(`^${name}\\{[^}]*task="${name2}"[^}]*\\} (.+)$`, 'm'))?.[1])
+    expect(valueOf('blockmill_scheduler_height', 'a')).toBe(105)
+    expect(valueOf('blockmill_scheduler_lag_seconds', 'a')).toBe(0)
+    expect(valueOf('blockmill_scheduler_height', 'broken')).toBe(101)
+    expect(valueOf('blockmill_scheduler_lag_blocks', 'broken')).toBe(4)
+    expect(valueOf('blockmill_scheduler_lag_seconds', 'broken')).toBeGreaterThan(0)
+    expect(text).toMatch(
+      /blockmill_tasks_scheduled_total\{[^}]*task="a",queue="default",lane="normal",cause="live"[^}]*\} 6/,
+    )
+    expect(text).toMatch(/blockmill_scheduler_leader\{[^}]*\} 1/)
+  })
+})
+
+describe('two schedulers of one chain', () => {
+  it('schedule every block once; the standby takes over when the leader is gone', async () => {
+    const chain = createScriptedChain({ head: 100 })
+    const proxy = await startTcpProxy({ target: postgres.url })
+    onTestFinished(() => proxy.stop())
+    const first = await start({ tasks: [task('a')], chain, databaseUrl: proxy.url })
+    await covered('a', [100, 100])
+    const second = await start({ tasks: [task('a')], chain })
+    chain.advanceTo(105)
+    await covered('a', [100, 105])
+    expect(second.scheduler.isLeading()).toBe(false)
+
+    // Cut off from the database the leader publishes one block more, whose coverage it can no longer write.
+    proxy.stall()
+    chain.advance()
+    await covered('a', [100, 106])
+    expect(second.scheduler.isLeading()).toBe(true)
+    proxy.resume()
+    await waitFor(() => !first.scheduler.isLeading(), { describe: 'the former leader to stand by' })
+    chain.advance()
+    await covered('a', [100, 107])
+    expect(new Set(messages.map(({ items }) => items[0]?.id)).size).toBe(8)
+  })
+})
+
+describe('a chain name', () => {
+  it('stays bound to its genesis: another chain under it is never scheduled', async () => {
+    const first = await start({ tasks: [task('a')], chain: createScriptedChain({ head: 100 }) })
+    await covered('a', [100, 100])
+    await first.stop()
+    const wrong = create({ tasks: [task('a')], chain: createScriptedChain({ head: 200, seed: 'another' }) })
+    await expect(wrong.scheduler.start()).rejects.toMatchObject({ code: 'CHAIN_WRONG_GENESIS', kind: 'configuration' })
+    await wrong.stop()
+    await covered('a', [100, 100])
+    expect(scheduled('a')).toEqual([100])
+  })
+})
+
+describe('what is away', () => {
+  it('is waited for at the start: broker, database and chain', async () => {
+    const chain = createScriptedChain({ head: 100 })
+    const toBroker = await startTcpProxy({ target: amqp.url })
+    const toDatabase = await startTcpProxy({ target: postgres.url })
+    onTestFinished(() => Promise.all([toBroker.stop(), toDatabase.stop()]).then(() => undefined))
+    toBroker.refuse()
+    toDatabase.refuse()
+    chain.disconnect()
+    const { scheduler, lines } = create({
+      tasks: [task('a')],
+      chain,
+      brokerUrl: toBroker.url,
+      databaseUrl: toDatabase.url,
+    })
+    const starting = scheduler.start()
+    await waitFor(() => lines.filter(({ level }) => level >= 40).length >= 4, { describe: 'a line for each failure' })
+    expect(await scheduler.notReadyBecause()).toEqual([
+      'the scheduler is starting',
+      'the broker is not connected, or blocks publishing',
+      'the chain does not answer',
+      'the database does not answer',
+    ])
+    await toBroker.accept()
+    await toDatabase.accept()
+    chain.resume()
+    await starting
+    await covered('a', [100, 100])
+    expect(await scheduler.notReadyBecause()).toEqual([])
+  })
+
+  it.each(['broker', 'database', 'chain'] as const)('is waited for later: the %s', async (what) => {
+    const chain = createScriptedChain({ head: 100 })
+    const toBroker = await startTcpProxy({ target: amqp.url })
+    const toDatabase = await startTcpProxy({ target: postgres.url })
+    onTestFinished(() => Promise.all([toBroker.stop(), toDatabase.stop()]).then(() => undefined))
+    const { scheduler } = await start({
+      tasks: [task('a')],
+      chain,
+      brokerUrl: toBroker.url,
+      databaseUrl: toDatabase.url,
+    })
+    await covered('a', [100, 100])
+
+    const proxy = { broker: toBroker, database: toDatabase, chain: undefined }[what]
+    proxy?.refuse()
+    proxy?.cut()
+    if (what === 'chain') chain.disconnect()
+    await waitFor(async () => (await scheduler.notReadyBecause()).length > 0, { describe: 'it not to be ready' })
+    chain.advanceTo(110)
+    await proxy?.accept()
+    if (what === 'chain') chain.resume()
+
+    await covered('a', [100, 110])
+    await waitFor(async () => (await scheduler.notReadyBecause()).length === 0, { describe: 'it to be ready again' })
+    const ids = messages.map(({ items }) => items[0]?.id)
+    expect(new Set(ids).size).toBe(setSize([{ from: 100, to: 110 }]))
+  })
+
+  it('does not keep it from stopping, in the middle of the start', async () => {
+    const chain = createScriptedChain({ head: 100 })
+    chain.stall()
+    const created = create({ tasks: [task('a')], chain, databaseUrl: 'postgresql://nobody@127.0.0.1:1/none' })
+    const starting = created.scheduler.start()
+    await waitFor(() => created.lines.some(({ level }) => level >= 40), { describe: 'a first failure' })
+    await created.stop()
+    await expect(starting).resolves.toBeUndefined()
+    chain.resume()
+  })
+
+  it('does not keep it from stopping later', async () => {
+    const chain = createScriptedChain({ head: 100 })
+    const { stop } = await start({ tasks: [task('a')], chain })
+    await covered('a', [100, 100])
+    chain.stall()
+    await stop()
+    chain.resume()
+  })
+})
+
+describe('start and stop', () => {
+  it('may be called in any order and any number of times', async () => {
+    const chain = createScriptedChain({ head: 100 })
+    const { scheduler } = create({ tasks: [task('a')], chain })
+    await Promise.all([scheduler.start(), scheduler.start()])
+    await Promise.all([scheduler.stop(), scheduler.stop()])
+    await scheduler.stop()
+
+    const never = create({ tasks: [task('a')], chain })
+    await never.scheduler.stop()
+    await never.scheduler.start()
+    expect(await never.scheduler.notReadyBecause()).toEqual(['the scheduler is stopping'])
+  })
+})
