@@ -21,7 +21,7 @@ import { Client } from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 
 import { removeLeftovers } from '../src/services/leftovers.ts'
-import { machineIdentity, ownIdentity, processStartTime } from '../src/services/process-identity.ts'
+import { childProcesses, machineIdentity, ownIdentity, processStartTime } from '../src/services/process-identity.ts'
 
 function makeStateFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'blockmill-test-'))
@@ -153,6 +153,24 @@ describe('private services', () => {
     await Promise.all(all.map((service) => service.stop()))
 
     expect(pids.map(runs)).toEqual([false, false, false, false])
+    expect(readdirSync(stateFolder)).toEqual([])
+  })
+})
+
+describe('a start that takes longer than it may', () => {
+  const stateFolder = makeStateFolder()
+  afterAll(() => rmSync(stateFolder, { recursive: true, force: true }))
+
+  test.each([
+    ['RabbitMQ', () => startNativeBroker({ stateFolder, startTimeoutMs: 1 })],
+    ['PostgreSQL', () => startNativePostgres({ stateFolder, startTimeoutMs: 1 })],
+  ])('fails with a clear error and leaves nothing of %s behind', async (name, start) => {
+    const before = childProcesses(process.pid)
+    await expect(start()).rejects.toMatchObject({
+      code: 'SERVICE_UNAVAILABLE',
+      message: expect.stringContaining(`The private ${name}`),
+    })
+    expect(childProcesses(process.pid)).toEqual(before)
     expect(readdirSync(stateFolder)).toEqual([])
   })
 })

@@ -52,7 +52,10 @@ function isUsable(folder: string): boolean {
     // Read-only, or not ours: the next candidate may do.
     return false
   }
-  // Records decide which processes are ended, so they must not be forgeable by somebody else in a shared folder.
-  const isOurs = process.getuid === undefined || statSync(folder).uid === process.getuid()
-  return isOurs && (!isRoot() || isEnterableByOthers(folder))
+  // Records decide which processes are ended, so nobody else may be able to write or exchange them.
+  return isOwn(folder) && isOwn(dirname(folder)) && (!isRoot() || isEnterableByOthers(folder))
+}
+
+function isOwn(path: string): boolean {
+  return process.getuid === undefined || statSync(path).uid === process.getuid()
 }

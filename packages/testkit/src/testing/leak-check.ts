@@ -2,16 +2,8 @@ import { afterAll, beforeAll } from 'vitest'
 
 import { waitFor } from './wait-for.ts'
 
-/** Kinds of resources that keep a process alive and that a test must have closed: sockets, servers, child processes, workers. */
-const CHECKED_RESOURCES = [
-  'TCPSocketWrap',
-  'TCPServerWrap',
-  'PipeServerWrap',
-  'ProcessWrap',
-  'FSEventWrap',
-  'Timeout',
-  'Immediate',
-]
+/** What keeps a process alive and must be closed: sockets, servers, child processes, file watchers, timers. */
+const CHECKED_RESOURCES = ['TCPSocketWrap', 'TCPServerWrap', 'PipeServerWrap', 'ProcessWrap', 'FSEventWrap', 'Timeout']
 
 /** Sockets and processes take a moment to close after the call that closes them returns. */
 const CLOSING_MS = 2_000
@@ -21,14 +13,14 @@ const CLOSING_MS = 2_000
  * registered before the file's own hooks and so runs after all of them.
  */
 export function failOnLeaks(): void {
-  let before = new Map<string, number>()
+  let before: readonly string[] = []
   beforeAll(() => {
-    before = countResources()
+    before = openResources()
   })
   afterAll(async () => {
     await waitFor(
       () => {
-        const left = describeNew(before, countResources())
+        const left = leakedResources(before, openResources())
         if (left.length > 0) throw new Error(`still open: ${left.join(', ')}`)
         return true
       },
@@ -37,17 +29,16 @@ export function failOnLeaks(): void {
   })
 }
 
-function countResources(): Map<string, number> {
-  const counts = new Map<string, number>()
-  for (const kind of process.getActiveResourcesInfo()) {
-    if (CHECKED_RESOURCES.includes(kind)) counts.set(kind, (counts.get(kind) ?? 0) + 1)
-  }
-  return counts
+/** The kinds of what is open in this process now, one entry for each. */
+export function openResources(): string[] {
+  return process.getActiveResourcesInfo().filter((kind) => CHECKED_RESOURCES.includes(kind))
 }
 
-function describeNew(before: Map<string, number>, after: Map<string, number>): string[] {
-  return [...after]
-    .map(([kind, count]) => ({ kind, more: count - (before.get(kind) ?? 0) }))
+/** What is open after but was not before: `['2 TCPSocketWrap']`. */
+export function leakedResources(before: readonly string[], after: readonly string[]): string[] {
+  const count = (all: readonly string[], kind: string) => all.filter((each) => each === kind).length
+  return [...new Set(after)]
+    .map((kind) => ({ kind, more: count(after, kind) - count(before, kind) }))
     .filter(({ more }) => more > 0)
     .map(({ kind, more }) => `${more} ${kind}`)
 }
