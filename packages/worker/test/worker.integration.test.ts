@@ -1,0 +1,232 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+import { DEAD_HEADERS, defineTask, type Delivery, Postpone } from '@blockmill/core'
+import { startTcpProxy, waitFor } from '@blockmill/testkit'
+import { testBroker } from '@blockmill/testkit/vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+import { liveRig } from './live-rig.ts'
+import { item } from './messages.ts'
+
+const shared = testBroker()
+const { broker, events, heartbeats, publish, startWorker } = liveRig(shared)
+
+async function depths(queue: string): Promise<number[]> {
+  const { topology } = broker()
+  const lanes = ['high', 'normal', 'low'] as const
+  return Promise.all(lanes.map(async (lane) => (await broker().depth(topology.workQueue(queue, lane)))?.messages ?? -1))
+}
+
+/** Blocks that succeeded, each as often as the broker was told. */
+function succeeded(task: string): number[] {
+  return events(task)
+    .filter(({ type }) => type === 'succeeded')
+    .map(({ block = -1 }) => block)
+    .sort((a, b) => a - b)
+}
+
+function blocks(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index)
+}
+
+describe('a delay', () => {
+  it('between attempts is waited for in the broker: never shorter than the policy says, and exact to a step', async () => {
+    const runs: number[] = []
+    const task = defineTask({
+      name: 'retried',
+      retry: { backoff: { type: 'constant', pause: 230 } },
+      run() {
+        runs.push(Date.now())
+        if (runs.length < 3) throw new Error('boom')
+        return 'done'
+      },
+    })
+    await startWorker('retried', [task])
+    await publish('retried', {})
+    await waitFor(() => succeeded('retried').length === 1, { describe: 'success' })
+
+    expect(events('retried').map(({ type, attempt }) => [type, attempt])).toEqual([
+      ['retrying', 1],
+      ['retrying', 2],
+      ['succeeded', 3],
+    ])
+    for (const [index, at] of runs.slice(1).entries()) {
+      const waitedMs = at - (runs[index] ?? 0)
+      expect(waitedMs).toBeGreaterThanOrEqual(230)
+      // One step late at most, and what a busy machine needs to carry messages around.
+      expect(waitedMs).toBeLessThan(230 + 50 + 700)
+    }
+    await waitFor(async () => (await depths('retried')).every((depth) => depth === 0), { describe: 'empty queues' })
+  })
+
+  it('that no step fits is waited for in several, on the way back to the same queue and lane', async () => {
+    const runs: number[] = []
+    const task = defineTask({
+      name: 'postponed',
+      run() {
+        runs.push(Date.now())
+        if (runs.length === 1) throw new Postpone(777)
+      },
+    })
+    await startWorker('postponed', [task])
+    await publish('postponed', { lane: 'low', priority: 20 })
+    await waitFor(() => succeeded('postponed').length === 1, { describe: 'success' })
+    const waitedMs = (runs[1] ?? 0) - (runs[0] ?? 0)
+    expect(waitedMs).toBeGreaterThanOrEqual(777)
+    expect(waitedMs).toBeLessThan(777 + 50 + 700)
+  })
+
+  it('survives its worker', async () => {
+    let attempts = 0
+    const task = defineTask({
+      name: 'handed-on',
+      retry: { backoff: { type: 'constant', pause: 300 } },
+      run() {
+        attempts += 1
+        if (attempts === 1) throw new Error('boom')
+      },
+    })
+    const first = await startWorker('handed-on', [task])
+    await publish('handed-on', {})
+    await waitFor(() => events('handed-on').length === 1, { describe: 'the first attempt to fail' })
+    await first.stop()
+    await startWorker('handed-on', [task])
+    await waitFor(() => succeeded('handed-on').length === 1, { describe: 'success' })
+  })
+})
+
+it('runs a task again whose worker was killed in the middle of it', async () => {
+  const script = fileURLToPath(new URL('fixtures/hanging-worker.ts', import.meta.url))
+  const child = fork(script, [shared.url, shared.namespace, 'killed'])
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const started = once(child, 'message')
+  await publish('killed', {})
+  expect(await started).toContain(item(1).id)
+  const ended = once(child, 'exit')
+  child.kill('SIGKILL')
+  await ended
+
+  await startWorker('killed', [defineTask({ name: 'killed', run: () => 'done' })])
+  await waitFor(() => succeeded('killed').length > 0, { describe: 'the redelivery to succeed' })
+  expect(events('killed')).toMatchObject([{ type: 'succeeded', attempt: 1, result: 'done' }])
+})
+
+it('loses nothing, and runs nothing twice, when workers are replaced one after the other under load', async () => {
+  const runs = new Map<number, number>()
+  const task = defineTask({
+    name: 'rolling',
+    async run({ block }) {
+      runs.set(block.number, (runs.get(block.number) ?? 0) + 1)
+      await new Promise((resolve) => void setTimeout(resolve, 5))
+    },
+  })
+  const singles = blocks(300).map((block) => ({ items: [item(block)] }))
+  const chunks = blocks(10).map((n) => ({ lane: 'low' as const, items: blocks(10).map((i) => item(300 + 10 * n + i)) }))
+  const published = publish('rolling', ...singles, ...chunks)
+  for (let replaced = 0; replaced < 4; replaced += 1) {
+    const worker = await startWorker('rolling', [task], { config: { concurrency: 10 } })
+    const seen = runs.size
+    await waitFor(() => runs.size >= seen + 50, { describe: 'some tasks to run', intervalMs: 1 })
+    await worker.stop()
+  }
+  await published
+  await startWorker('rolling', [task])
+  await waitFor(() => succeeded('rolling').length >= 400, { describe: 'all tasks to succeed' })
+
+  expect(succeeded('rolling')).toEqual(blocks(400))
+  expect([...runs.values()].every((count) => count === 1)).toBe(true)
+})
+
+it('runs 500 tasks once each while its connections are cut again and again', async () => {
+  const proxy = await startTcpProxy({ target: shared.url })
+  onTestFinished(() => proxy.stop())
+  const runs = new Map<number, number>()
+  const task = defineTask({
+    name: 'cut',
+    async run({ block }) {
+      runs.set(block.number, (runs.get(block.number) ?? 0) + 1)
+      await new Promise((resolve) => void setTimeout(resolve, 10))
+    },
+  })
+  await startWorker('cut', [task], { url: proxy.url, config: { concurrency: 10 } })
+  const published = publish('cut', ...blocks(500).map((block) => ({ items: [item(block)] })))
+  for (let cuts = 1; cuts <= 5; cuts += 1) {
+    await waitFor(() => runs.size >= cuts * 80, { describe: 'tasks to run', intervalMs: 1, timeoutMs: 20_000 })
+    proxy.cut()
+  }
+  await published
+  await waitFor(() => new Set(succeeded('cut')).size === 500, { describe: 'every task to succeed', timeoutMs: 20_000 })
+  await waitFor(async () => (await depths('cut')).every((depth) => depth === 0), { describe: 'empty queues' })
+
+  expect(runs.size).toBe(500)
+  expect([...runs.values()].filter((count) => count > 1)).toEqual([])
+})
+
+it('puts poison on the dead queue with the reason, and goes on with what is sound', async () => {
+  const { topology, publisher } = broker()
+  const dead: Delivery[] = []
+  const subscription = await broker().consume({
+    queue: topology.deadQueue,
+    prefetch: 10,
+    onDelivery(delivery) {
+      dead.push(delivery)
+      delivery.ack()
+    },
+  })
+  await startWorker('poisoned', [defineTask({ name: 'poisoned', run: () => undefined })])
+  const routingKey = topology.taskKey('poisoned', 'normal')
+  const poison = { exchange: topology.exchanges.tasks, routingKey, type: 'blockmill.task.v1' }
+  await publisher.publish({ ...poison, body: Buffer.from('{"v":1,"__proto__":{}}') })
+  await publish('poisoned', { task: 'gone' }, {})
+  await waitFor(() => dead.length === 2 && succeeded('poisoned').length === 1, { describe: 'all three to end' })
+  await subscription.close()
+
+  const reasons = dead.map(({ headers }) => headers[DEAD_HEADERS.reason])
+  expect(new Set(reasons)).toEqual(new Set(['invalid_message', 'unknown_task']))
+  await waitFor(async () => (await depths('poisoned')).every((depth) => depth === 0), { describe: 'empty queues' })
+})
+
+it('serves only the queues that it was given', async () => {
+  const run = (): void => undefined
+  await publish('not-served', {})
+  await startWorker('served', [defineTask({ name: 'served', run }), defineTask({ name: 'not-served', run })])
+  await publish('served', {})
+  await waitFor(() => succeeded('served').length === 1, { describe: 'the served task to run' })
+  expect(await depths('not-served')).toEqual([0, 1, 0])
+})
+
+it('starts a normal task within one handler duration and 100 ms although 10,000 low ones wait', async () => {
+  const handlerMs = 50
+  const startedAt = new Map<number, number>()
+  const task = defineTask({
+    name: 'flooded',
+    async run({ block }) {
+      startedAt.set(block.number, performance.now())
+      await new Promise((resolve) => void setTimeout(resolve, handlerMs))
+    },
+  })
+  await publish(
+    'flooded',
+    ...blocks(10_000).map((block) => ({ lane: 'low' as const, priority: 20, items: [item(block)] })),
+  )
+  await startWorker('flooded', [task], { config: { concurrency: 4 } })
+  await waitFor(() => startedAt.size >= 8, { describe: 'the worker to be saturated', intervalMs: 1 })
+  const publishedAt = performance.now()
+  await publish('flooded', { items: [item(10_000)] })
+  await waitFor(() => startedAt.has(10_000), { describe: 'the normal task to start', intervalMs: 1 })
+  expect((startedAt.get(10_000) ?? 0) - publishedAt).toBeLessThanOrEqual(handlerMs + 100)
+})
+
+it('tells the monitor what it runs, and that it stops', async () => {
+  const running = Promise.withResolvers<void>()
+  const task = defineTask({ name: 'beating', run: () => running.promise })
+  const worker = await startWorker('beating', [task], { config: { heartbeatMs: 50 } })
+  await publish('beating', {})
+  const beats = () => heartbeats().filter((beat) => beat.worker === 'worker-of-beating')
+  await waitFor(() => beats().some((beat) => beat.running[0]?.taskId === item(1).id), { describe: 'a heartbeat' })
+  running.resolve()
+  await worker.stop()
+  await waitFor(() => beats().at(-1)?.stopping === true, { describe: 'the last heartbeat' })
+})
