@@ -1,3 +1,4 @@
+import { devChainSettings } from './dev-chain-settings.ts'
 import { monitorSettings } from './monitor-settings.ts'
 import { schedulerSettings } from './scheduler-settings.ts'
 import { workerSettings } from './worker-settings.ts'
@@ -11,7 +12,7 @@ const TEST_KEYS = ['BLOCKMILL_TEST_SERVICES']
  */
 export const KNOWN_KEYS: readonly string[] = [
   ...new Set([
-    ...[schedulerSettings, workerSettings, monitorSettings].flatMap((settings) =>
+    ...[schedulerSettings, workerSettings, monitorSettings, devChainSettings].flatMap((settings) =>
       Object.values(settings).map((one) => one.key),
     ),
     ...TEST_KEYS,

@@ -95,7 +95,9 @@ test('reports every problem at once, each with key, value, source and rule', () 
   expect(message).toContain('BLOCKMILL_CONCURRENCY (environment) is "0"; it must be a whole number from 1 to 100.')
   expect(message).toContain('BLOCKMILL_PREFETCH (environment) is "many"; it must be a whole number from 1 to 9.')
   expect(message).toContain('BLOCKMILL_QUEUES (environment) is "a,B.c"; it must be names.')
-  expect(message).toContain('DATABASE_URL is not set; it must be a URL such as postgresql://user@host/name.')
+  expect(message).toContain(
+    'DATABASE_URL is not set (the database); it must be a URL such as postgresql://user@host/name.',
+  )
 })
 
 test('names the nearest setting for a key that nobody knows', () => {

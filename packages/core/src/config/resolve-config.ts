@@ -55,7 +55,7 @@ export function resolveConfig<Given extends Settings>(
       ...(given.text === undefined ? {} : { text: one.mask(given.text) }),
     })
     if (given.text === undefined) {
-      if (one.required) problems.push(`${key} is not set; it must be ${one.rule}. It is: ${one.description}`)
+      if (one.required) problems.push(`${key} is not set (${description}); it must be ${one.rule}.`)
       continue
     }
     const result = parseSetting(one, given.text)

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 
+import { devChainSettings } from './dev-chain-settings.ts'
 import { KNOWN_KEYS } from './known-keys.ts'
 import { monitorSettings } from './monitor-settings.ts'
 import { resolveConfig } from './resolve-config.ts'
@@ -7,7 +8,7 @@ import { schedulerSettings } from './scheduler-settings.ts'
 import { parseSetting } from './setting.ts'
 import { workerSettings } from './worker-settings.ts'
 
-const services = { schedulerSettings, workerSettings, monitorSettings }
+const services = { schedulerSettings, workerSettings, monitorSettings, devChainSettings }
 const all = Object.entries(services).flatMap(([service, settings]) =>
   Object.values(settings).map((one) => [`${one.key} of ${service}`, one] as const),
 )

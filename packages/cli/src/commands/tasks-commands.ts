@@ -1,0 +1,51 @@
+import {
+  defineSettings,
+  discoverTasks,
+  formatDuration,
+  isPeriodic,
+  loadConfig,
+  type RegisteredTask,
+  schedulerSettings,
+} from '@blockmill/core'
+import type { Command } from 'commander'
+
+import { addSettingOptions, settingValues } from '../setting-options.ts'
+import { textTable } from '../text-table.ts'
+
+const { taskPackages, configFile } = schedulerSettings
+const settings = defineSettings({ taskPackages, configFile })
+
+/** Adds `blockmill tasks list`. */
+export function addTasksCommands(program: Command): void {
+  const tasks = program.command('tasks').description('look at the tasks of the tasks packages')
+  const list = tasks.command('list').description('list all tasks').option('--json', 'as JSON')
+  addSettingOptions(list, settings).action(async ({ json = false }: { json?: boolean }) => {
+    const { config } = await loadConfig(settings, { commandLine: settingValues(list, settings) })
+    const found = (await discoverTasks(config.taskPackages)).list().map(describeTask)
+    const table = textTable(
+      ['task', 'runs for', 'arguments', 'queue', 'head', 'timeout', 'file'],
+      found.map((one) => [one.name, one.runsFor, one.arguments, one.queue, one.head, one.timeout ?? '-', one.file]),
+    )
+    process.stdout.write(`${json ? JSON.stringify(found, undefined, 2) : `${table}\n${found.length} tasks`}\n`)
+  })
+}
+
+function describeTask({ definition, file }: RegisteredTask) {
+  const { name, condition, args, queue, head, priority, timeoutMs } = definition
+  return {
+    name,
+    runsFor: describeCondition(condition),
+    arguments: typeof args === 'function' ? 'computed' : `${args.length} ${args.length === 1 ? 'set' : 'sets'}`,
+    queue,
+    head,
+    priority,
+    timeout: timeoutMs === undefined ? null : formatDuration(timeoutMs),
+    file,
+  }
+}
+
+function describeCondition(condition: unknown): string {
+  if (!isPeriodic(condition)) return 'its condition'
+  const { period, offset } = condition
+  return period === 1 ? 'every block' : `every ${period} blocks${offset === 0 ? '' : ` from ${offset}`}`
+}

@@ -1,0 +1,88 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { createWriteStream } from 'node:fs'
+
+import { prettyFactory } from 'pino-pretty'
+
+/** How to start one process of the demo. */
+export interface DemoChildOptions {
+  readonly name: string
+  /** Module to run. */
+  readonly main: string
+  readonly args: readonly string[]
+  readonly environment: NodeJS.ProcessEnv
+  /** Gets everything that the process prints. */
+  readonly logFile: string
+}
+
+/** A process of the demo. It is in a process group of its own, so that Ctrl-C does not end all at once, in any order. */
+export interface DemoChild {
+  readonly name: string
+  /** Resolves with the address that it serves on. Rejects with an `UnexpectedEnd` when the process ends before. */
+  readonly started: Promise<string>
+  /** Rejects with an `UnexpectedEnd` when the process ends without having been stopped. Never resolves. */
+  readonly failed: Promise<never>
+  /** Asks it to end, and kills it when it has not after the grace. Idempotent. */
+  stop(): Promise<void>
+}
+
+/** A process of the demo ended by itself. The text has its last lines. */
+export class UnexpectedEnd extends Error {
+  override readonly name = 'UnexpectedEnd'
+}
+
+/** Longer than the 30 s that a worker gives its handlers. */
+const STOP_GRACE_MS = 35_000
+const LAST_LINES = 15
+
+/** Starts a process that tells by IPC when it has started, as `runService` does. */
+export function startDemoChild({ name, main, args, environment, logFile }: DemoChildOptions): DemoChild {
+  const child = fork(main, args, {
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    detached: true,
+  })
+  const lastLines = keepOutput(child, logFile)
+  const started = Promise.withResolvers<string>()
+  const failed = Promise.withResolvers<never>()
+  const ended = Promise.withResolvers<void>()
+  let isStopping = false
+
+  child.on('message', (message: { readonly url?: string }) => started.resolve(message.url ?? ''))
+  child.once('error', (error) => failed.reject(error))
+  child.once('exit', (code, signal) => {
+    ended.resolve()
+    if (isStopping) return
+    const how = signal === null ? `ended with status ${code}` : `was ended by ${signal}`
+    failed.reject(new UnexpectedEnd(`${name} ${how}. Its last lines, from ${logFile}:\n${lastLines()}`))
+  })
+  failed.promise.catch(started.reject)
+  // Both are waited for by whoever started it, as long as it matters.
+  started.promise.catch(() => undefined)
+
+  return {
+    name,
+    started: started.promise,
+    failed: failed.promise,
+    async stop() {
+      isStopping = true
+      child.kill('SIGTERM')
+      const killing = setTimeout(() => child.kill('SIGKILL'), STOP_GRACE_MS)
+      await ended.promise
+      clearTimeout(killing)
+    },
+  }
+}
+
+function keepOutput(child: ChildProcess, logFile: string): () => string {
+  const file = createWriteStream(logFile)
+  let kept: string[] = []
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk: string) => {
+      file.write(chunk)
+      kept = [...kept, ...chunk.split('\n').filter((line) => line !== '')].slice(-LAST_LINES)
+    })
+  }
+  child.once('close', () => file.end())
+  const pretty = prettyFactory({ colorize: false, ignore: 'pid,hostname,service', translateTime: 'HH:MM:ss' })
+  return () => kept.map((line) => `  | ${pretty(line).trimEnd().replaceAll('\n', '\n  | ')}`).join('\n')
+}

@@ -1,0 +1,51 @@
+import { BlockmillError } from '@blockmill/core'
+import { Command, CommanderError } from 'commander'
+
+import { addConfigCommand } from './commands/config-command.ts'
+import { addDevCommands } from './commands/dev-commands.ts'
+import { addMigrateCommand } from './commands/migrate-command.ts'
+import { addServiceCommands } from './commands/service-commands.ts'
+import { addTasksCommands } from './commands/tasks-commands.ts'
+import { EXIT_STATUS } from './exit-status.ts'
+
+/** Tells the exit status of a command that ran to its end. */
+export type SetStatus = (status: number) => void
+
+/**
+ * Runs the `blockmill` command.
+ *
+ * @param args what stands behind the command's name.
+ * @returns the exit status, see `EXIT_STATUS`. Errors that a person can act on are written as text, others with their stack.
+ */
+export async function runCli(args: readonly string[]): Promise<number> {
+  let status: number = EXIT_STATUS.ok
+  const program = createProgram((value) => {
+    status = value
+  })
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return status
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_STATUS.ok : EXIT_STATUS.usage
+    process.stderr.write(error instanceof BlockmillError ? `${error.message}\n` : `${describe(error)}\n`)
+    return EXIT_STATUS.failure
+  }
+}
+
+function createProgram(setStatus: SetStatus): Command {
+  const program = new Command('blockmill')
+    .description('Runs a task for every block of a blockchain, and proves that no block was missed.')
+    .exitOverride()
+    .showHelpAfterError('Add --help to see what there is.')
+    .addHelpText('after', '\nExit status: 0 done, 1 failed or misconfigured, 2 wrong usage, 130 interrupted.')
+  addServiceCommands(program, setStatus)
+  addMigrateCommand(program)
+  addConfigCommand(program)
+  addTasksCommands(program)
+  addDevCommands(program, setStatus)
+  return program
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
