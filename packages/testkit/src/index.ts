@@ -10,6 +10,7 @@ export { startPostgres } from './services/postgres.ts'
 export { SERVICE_SOURCES } from './services/service-settings.ts'
 export { startTcpProxy } from './proxy/tcp-proxy.ts'
 export { createFakeBroker } from './testing/fake-broker.ts'
+export { runTask } from './testing/run-task.ts'
 export { waitFor } from './testing/wait-for.ts'
 
 export type { DevChain, DevChainFaults, DevChainOptions } from './chain/dev-chain.ts'
