@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
@@ -74,15 +74,24 @@ export async function ensureNode({ root, version, say }) {
  * @returns {Promise<{ script?: string, command?: string }>} a script for Node, or a command in PATH
  */
 export async function ensurePnpm({ root, version, say }) {
-  const script = path.join(pnpmPackage(pnpmFolder(root, version)), 'bin', 'pnpm.mjs')
-  if (existsSync(script)) return { script }
+  const folder = pnpmFolder(root, version)
+  const script = path.join(folder, 'node_modules', 'pnpm', 'bin', 'pnpm.mjs')
+  if (existsSync(script) && existsSync(path.join(folder, 'bin', 'pnpm'))) return { script }
   // Asked outside the repository, where pnpm has no reason to switch to the version that `packageManager` names.
   const own = firstLineOf('pnpm', ['--version'], { cwd: os.tmpdir() })
   if (own !== undefined && isCompatible(own, version)) return { command: 'pnpm' }
 
   say(`Bringing pnpm ${version} from npm …`)
-  await installInto(pnpmFolder(root, version), `pnpm@${version}`)
+  await installInto(folder, `pnpm@${version}`, writePnpmCommands)
   return { script }
+}
+
+/** Commands for those that look for pnpm in PATH. The package's own is a placeholder until its install script has run. */
+function writePnpmCommands(folder) {
+  mkdirSync(path.join(folder, 'bin'))
+  const unix = '#!/bin/sh\nexec node "$(dirname "$0")/../node_modules/pnpm/bin/pnpm.mjs" "$@"\n'
+  writeFileSync(path.join(folder, 'bin', 'pnpm'), unix, { mode: 0o755 })
+  writeFileSync(path.join(folder, 'bin', 'pnpm.cmd'), '@node "%~dp0..\\node_modules\\pnpm\\bin\\pnpm.mjs" %*\r\n')
 }
 
 /**
@@ -91,7 +100,7 @@ export async function ensurePnpm({ root, version, say }) {
  * @param {{ root: string, versions: { pnpm: string }, node: string, inherited?: string }} options
  */
 export function toolsPath({ root, versions, node, inherited = process.env.PATH ?? '' }) {
-  const folders = [path.dirname(node), path.join(pnpmFolder(root, versions.pnpm), 'node_modules', '.bin')]
+  const folders = [path.dirname(node), path.join(pnpmFolder(root, versions.pnpm), 'bin')]
   return [...folders, inherited].join(path.delimiter)
 }
 
@@ -120,15 +129,11 @@ function pnpmFolder(root, version) {
   return path.join(toolsFolder(root), `pnpm-${version}`)
 }
 
-function pnpmPackage(folder) {
-  return path.join(folder, 'node_modules', 'pnpm')
-}
-
 /**
  * Installs one package into `folder`, so that the folder is either whole or not there: npm works in a temporary folder
- * beside it, which is renamed at the end. A folder that lost its contents is replaced.
+ * beside it, which is renamed at the end, after `prepare`. A folder that lost its contents is replaced.
  */
-async function installInto(folder, specifier, verify = () => {}) {
+async function installInto(folder, specifier, prepare) {
   const temporary = path.join(path.dirname(folder), `${INCOMPLETE}${path.basename(folder)}`)
   const advice =
     'check that npm is installed, that it reaches its registry (npm ping) and that the disk has 500 MB to spare'
@@ -144,7 +149,7 @@ async function installInto(folder, specifier, verify = () => {}) {
         advice: `${advice}; then run this again.`,
       })
     }
-    verify(temporary)
+    prepare(temporary)
     rmSync(folder, { recursive: true, force: true })
     renameSync(temporary, folder)
   } catch (error) {
