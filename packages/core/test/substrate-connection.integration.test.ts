@@ -154,6 +154,29 @@ describe('connecting to a Substrate chain', () => {
     await expect(connection.send('system_name')).rejects.toMatchObject({ code: 'CHAIN_UNREACHABLE' })
   })
 
+  it('closes at once, whatever an endpoint keeps it waiting for', async () => {
+    const asked = Promise.withResolvers<void>()
+    const silent = await node({
+      chain_getBlockHash: () => {
+        asked.resolve()
+        return new Promise(() => undefined)
+      },
+    })
+    const { connection } = connectionTo([urlOf(silent)], { connectTimeoutMs: 60_000, requestTimeoutMs: 60_000 })
+    const started = connection.start().catch(({ code }: { code: string }) => code)
+    await asked.promise
+    await connection.close()
+    expect(await started).toBe('CHAIN_UNREACHABLE')
+  })
+
+  it.each([null, 'nonsense', 7])('takes %j for no genesis hash', async (answer) => {
+    const [odd, good] = [await node({ chain_getBlockHash: () => answer }), await node()]
+    const { connection, lines } = connectionTo([urlOf(odd), urlOf(good)])
+    await connection.start()
+    expect(lines[0]).toMatchObject({ endpoint: urlOf(odd), reason: expect.stringContaining('not a block hash') })
+    expect(await connection.genesisHash()).toBe(GENESIS)
+  })
+
   it('does not retry a connection that never holds faster than it backs off', async () => {
     const server = await node()
     let made = 0

@@ -60,7 +60,10 @@ interface PendingRequest {
 /** State of a whole runtime fits; a peer that sends more is broken. */
 const MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 
-/** Opens a connection. Rejects with a `RetryableError`, `CHAIN_UNREACHABLE`, or with the signal's reason. */
+/**
+ * Opens a connection. Rejects with a `RetryableError`, `CHAIN_UNREACHABLE`, or with the signal's reason. The signal closes it
+ * later, too.
+ */
 export async function openJsonRpcSocket(options: JsonRpcSocketOptions, signal?: AbortSignal): Promise<JsonRpcSocket> {
   signal?.throwIfAborted()
   const { url, connectTimeoutMs } = options
@@ -79,7 +82,8 @@ export async function openJsonRpcSocket(options: JsonRpcSocketOptions, signal?: 
     const text = redactUrls(error.message)
     opened.reject(new RetryableError('CHAIN_UNREACHABLE', `Cannot connect to ${redactUrl(url)}: ${text}`))
   })
-  signal?.addEventListener('abort', abort, { once: true })
+  signal?.addEventListener('abort', abort)
+  socket.once('close', () => signal?.removeEventListener('abort', abort))
   // From the start, because the peer may speak or leave in the same breath as it opens.
   const rpc = speakJsonRpc(socket, options)
   try {
@@ -88,8 +92,6 @@ export async function openJsonRpcSocket(options: JsonRpcSocketOptions, signal?: 
   } catch (error) {
     rpc.close()
     throw error
-  } finally {
-    signal?.removeEventListener('abort', abort)
   }
 }
 

@@ -8,6 +8,7 @@ import type { Metrics } from '../observability/metrics.ts'
 import { createChainMetrics } from './chain-metrics.ts'
 import { type JsonRpcSocket, openJsonRpcSocket } from './json-rpc-socket.ts'
 import { redactUrl } from './redact-url.ts'
+import { parseHash } from './substrate-rpc.ts'
 
 export interface SubstrateConnectionOptions {
   /** WebSocket URLs of nodes of one chain, as `resolveEndpoints` gives them; the first that answers is used. */
@@ -100,7 +101,7 @@ export function createSubstrateConnection({
       const answer = await within(left, socket.send('chain_getBlockHash', [0]), () => {
         return unreachable(`${redactUrl(url)} did not tell its genesis hash within ${connectTimeoutMs} ms.`)
       })
-      const genesisHash = String(answer).toLowerCase()
+      const genesisHash = parseHash(answer)
       if (genesisHash !== (genesis ?? genesisHash)) throw wrongGenesis(url, genesisHash, genesis)
       genesis = genesisHash
       return { socket, genesisHash, endpoint: redactUrl(url) }
@@ -178,7 +179,6 @@ export function createSubstrateConnection({
 
   const close = async (): Promise<void> => {
     closing.abort()
-    connected?.socket.close()
     if (running === undefined) end(unreachable('The connection to the chain was closed.'))
     await running
   }
