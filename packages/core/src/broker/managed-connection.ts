@@ -176,6 +176,8 @@ export class ManagedConnection {
   /** Nobody will get a connection any more. */
   #refuse(reason: BlockmillError): void {
     this.#firstOpen.reject(reason)
+    // Those who wait, and, in place of one that may be resolved with a dead connection, those who will.
+    this.#nextOpen.reject(reason)
     this.#nextOpen = unwatched()
     this.#nextOpen.reject(reason)
   }
