@@ -79,6 +79,7 @@ interface System {
 
 async function startSystem(blockTime: number, signal: AbortSignal, cleanUp: CleanUp): Promise<System> {
   say('Blockmill: the whole system on this machine, on real parts.\n')
+  say('  Starting RabbitMQ, PostgreSQL and a development chain …')
   const { taskPackages, configFile } = schedulerSettings
   const { config } = await loadConfig(defineSettings({ taskPackages, configFile }))
   const registry = await discoverTasks(config.taskPackages)
@@ -96,7 +97,8 @@ async function startSystem(blockTime: number, signal: AbortSignal, cleanUp: Clea
   const chain = start('chain', { BLOCKMILL_DEV_CHAIN_PORT: '0' }, 'dev-chain', '--block-time', `${blockTime}ms`)
   cleanUp(() => chain.stop())
   const [{ environment, sources }, chainUrl] = await unlessAborted(signal, Promise.all([services, chain.started]))
-  say(`  RabbitMQ (${sources.broker}), PostgreSQL (${sources.database}) and a development chain are running.`)
+  say(`  RabbitMQ (${sources.broker}), PostgreSQL (${sources.database}) and the chain are running.`)
+  say('  Starting scheduler, two workers and monitor …')
 
   const settings = {
     ...environment,
@@ -118,7 +120,7 @@ async function startSystem(blockTime: number, signal: AbortSignal, cleanUp: Clea
   cleanUp(() => Promise.all(others.map((child) => child.stop())))
   const children = [chain, monitor, ...others]
   const [pageUrl] = await unlessAborted(signal, Promise.all([monitor, ...others].map(({ started }) => started)))
-  say('  Scheduler, two workers and the monitor are running.\n')
+  say('  All are running.\n')
   say(`  Status page  ${pageUrl}`)
   say(`  Logs         ${LOGS}`)
   say(`  ${registry.list().length} tasks      ${config.taskPackages.join(', ')}\n`)
