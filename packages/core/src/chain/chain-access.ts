@@ -1,6 +1,5 @@
 // Types `api.query.balances.totalIssuance` and its like; without, each lookup would be possibly undefined.
-// oxlint-disable-next-line import/no-empty-named-blocks
-import type {} from '@polkadot/api/augment'
+/// <reference types="@polkadot/api/augment" preserve="true" />
 import type { ApiDecoration } from '@polkadot/api/types'
 import type { Codec } from '@polkadot/types/types'
 import type { EventRecord, Extrinsic, Header } from '@polkadot/types/interfaces'

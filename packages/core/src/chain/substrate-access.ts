@@ -19,7 +19,7 @@ export interface SubstrateAccessOptions {
   readonly connection: SubstrateConnection
   /** How many runtimes are kept, at 10 to 16 MB each. Default 8. */
   readonly maxRuntimes?: number
-  /** How many decorated APIs are kept. Default 64. */
+  /** How many decorated APIs are kept, at 0.4 MB each. Default 64. */
   readonly maxBlockApis?: number
 }
 
