@@ -1,0 +1,40 @@
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+
+import { benchPlanner } from './src/planner.ts'
+import { printResults, type Result } from './src/report.ts'
+import { benchTracked } from './src/tracked.ts'
+
+const HELP = `npm run bench -- [planner] [tracked] [--tasks 20000] [--json]
+
+  planner   evaluations of conditions in a second, on one core
+  tracked   tasks from the chain's head to their record as succeeded, on a real broker and database,
+            next to the same messages with bare amqplib in the same run
+
+  --tasks   how many tasks are scheduled; default 20000
+  --json    one line of JSON in place of the table`
+
+const BENCHMARKS = { planner: () => benchPlanner(), tracked: (tasks: number) => benchTracked({ tasks }) } as const
+type Name = keyof typeof BENCHMARKS
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { tasks: { type: 'string', default: '20000' }, json: { type: 'boolean' }, help: { type: 'boolean' } },
+})
+const tasks = Number(values.tasks)
+const unknown = positionals.find((name) => !Object.hasOwn(BENCHMARKS, name))
+
+if (values.help === true) {
+  process.stdout.write(`${HELP}\n`)
+} else if (unknown !== undefined || !Number.isSafeInteger(tasks) || tasks < 1) {
+  const problem = unknown === undefined ? `--tasks is ${values.tasks}` : `There is no benchmark '${unknown}'`
+  process.stderr.write(`${problem}.\n\n${HELP}\n`)
+  process.exitCode = 2
+} else {
+  const names = (positionals.length === 0 ? Object.keys(BENCHMARKS) : positionals) as Name[]
+  const results: Result[] = []
+  for (const name of names) results.push(...(await BENCHMARKS[name](tasks)))
+  const machine = { node: process.versions.node, cores: availableParallelism(), at: new Date().toISOString() }
+  process.stdout.write(values.json === true ? `${JSON.stringify({ machine, results })}\n` : printResults(results))
+  process.exitCode = results.every(({ bar, value }) => bar === undefined || value >= bar) ? 0 : 1
+}

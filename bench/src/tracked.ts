@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto'
+
+import {
+  createBroker,
+  createLogger,
+  createMetrics,
+  createTaskRegistry,
+  createTopology,
+  type Database,
+  openDatabase,
+} from '@blockmill/core'
+import { createScheduler } from '@blockmill/scheduler'
+import {
+  createDatabase,
+  createScriptedChain,
+  dropDatabase,
+  startBroker,
+  startPostgres,
+  waitFor,
+} from '@blockmill/testkit'
+
+import { startChild } from './child.ts'
+import { measureFloor } from './floor.ts'
+import { noop } from './noop-task.ts'
+import { removeTopology } from './remove-topology.ts'
+import type { Result } from './report.ts'
+
+const CONCURRENCY = 100
+const PREFETCH = 500
+/** The bar as long as one task travels in one message. */
+const BAR_PER_SECOND = 2_000
+
+/**
+ * Tasks in a second, from the chain's head over scheduler, broker, worker and monitor to their record as succeeded, each
+ * with one message of its own; and the same messages with bare amqplib, which nothing built on it can be faster than.
+ *
+ * Queues are quorum queues, messages persistent and confirmed, PostgreSQL durable.
+ */
+export async function benchTracked({ tasks }: { readonly tasks: number }): Promise<Result[]> {
+  const log = (line: string) => process.stderr.write(`${line}\n`)
+  const [broker, postgres] = await Promise.all([startBroker({ log }), startPostgres({ log })])
+  const name = `blockmill_bench_${randomBytes(4).toString('hex')}`
+  try {
+    const floor = await measureFloor({ brokerUrl: broker.url, tasks, eventsPerMessage: 1 })
+    const batched = await measureFloor({ brokerUrl: broker.url, tasks, eventsPerMessage: 50 })
+    const databaseUrl = await createDatabase(postgres.url, name)
+    const { addedPerSecond, trackedPerSecond } = await measure({ brokerUrl: broker.url, databaseUrl, tasks })
+    await dropDatabase(postgres.url, name)
+    const unit = 'tasks/s'
+    const setting = `${tasks} no-op tasks, one per message`
+    return [
+      { benchmark: 'floor', what: `bare amqplib, one event per message`, value: floor, unit },
+      { benchmark: 'floor', what: `bare amqplib, 50 events per message`, value: batched, unit },
+      { benchmark: 'tracked', what: `${setting}: scheduled and covered`, value: addedPerSecond, unit },
+      {
+        benchmark: 'tracked',
+        what: `${setting}: recorded as succeeded`,
+        value: trackedPerSecond,
+        unit,
+        bar: BAR_PER_SECOND,
+      },
+      {
+        benchmark: 'tracked',
+        what: 'recorded, against the floor with 50',
+        value: trackedPerSecond / batched,
+        unit: '×',
+      },
+    ]
+  } finally {
+    await Promise.all([broker.stop(), postgres.stop()])
+  }
+}
+
+async function measure({ brokerUrl, databaseUrl, tasks }: { brokerUrl: string; databaseUrl: string; tasks: number }) {
+  const namespace = `bench-${randomBytes(4).toString('hex')}`
+  const logger = createLogger({ service: 'scheduler', level: 'warn' })
+  const topology = createTopology({ namespace })
+  const broker = createBroker({ url: brokerUrl, topology, logger, connectionName: 'scheduler' })
+  const database = openDatabase({ url: databaseUrl, logger })
+  const chain = createScriptedChain()
+  const scheduler = createScheduler({
+    config: { chain: 'bench', start: 1 },
+    logger,
+    metrics: createMetrics('scheduler'),
+    broker,
+    database,
+    chain,
+    registry: createTaskRegistry([{ definition: noop, file: 'noop-task.ts' }]),
+  })
+  await scheduler.start()
+  const service = { brokerUrl, databaseUrl, namespace, concurrency: CONCURRENCY, prefetch: PREFETCH }
+  const monitor = await startChild('service-process.ts', { ...service, role: 'monitor' })
+  const worker = await startChild('service-process.ts', { ...service, role: 'worker' })
+
+  const start = performance.now()
+  chain.advanceTo(tasks)
+  const addedAt = await whenTrue(database, COVERED, tasks)
+  const recordedAt = await whenTrue(database, SUCCEEDED, tasks)
+
+  await Promise.all([worker.stop(), monitor.stop()])
+  await scheduler.stop()
+  await Promise.all([broker.stop(), database.close(), chain.close()])
+  await removeTopology(brokerUrl, topology)
+  const perSecond = (until: number) => (tasks * 1_000) / (until - start)
+  return { addedPerSecond: perSecond(addedAt), trackedPerSecond: perSecond(recordedAt) }
+}
+
+const COVERED = `select evaluated @> int8range(1, $1::bigint, '[]') as done from blockmill.coverage where chain = 'bench'`
+const SUCCEEDED = `select count(*) = $1::bigint as done from blockmill.task where status = 'succeeded'`
+
+async function whenTrue(database: Database, question: string, tasks: number): Promise<number> {
+  const describe = `all ${tasks} tasks to be done: ${question}`
+  return waitFor(
+    async () => {
+      const [answer] = await database.query<{ done: boolean }>(question, [tasks])
+      return answer?.done === true && performance.now()
+    },
+    { describe, timeoutMs: 600_000, intervalMs: 50 },
+  )
+}
