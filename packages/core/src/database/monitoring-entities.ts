@@ -21,7 +21,7 @@ export const WorkerEntity = defineEntity({
     state: p.enum(['running', 'stopped']),
     running: p.json<Heartbeat['running']>(),
     rssBytes: p.bigint('number'),
-    eventLoopLagMs: p.double(),
+    eventLoopLagMs: p.double().$type<number>(),
   },
 })
 

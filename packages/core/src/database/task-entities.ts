@@ -1,4 +1,4 @@
-import { defineEntity, p } from '@mikro-orm/core'
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core'
 
 import type { SerializedError } from '../errors/serialized-error.ts'
 import type { Cause } from '../message/task-message.ts'
@@ -49,8 +49,8 @@ export const TaskEntity = defineEntity({
     error: p.json<SerializedError>().strictNullable(),
     /** Why it failed for good, was postponed, cancelled, orphaned or declared dead. */
     reason: p.text().strictNullable(),
-    progressDone: p.double().strictNullable(),
-    progressTotal: p.double().strictNullable(),
+    progressDone: p.double().$type<number>().strictNullable(),
+    progressTotal: p.double().$type<number>().strictNullable(),
     progressAt: p.datetime().strictNullable(),
     rootId: p.uuid().strictNullable(),
     parentId: p.uuid().strictNullable(),
@@ -91,6 +91,11 @@ export const TaskAttemptEntity = defineEntity({
     error: p.json<SerializedError>().strictNullable(),
     reason: p.text().strictNullable(),
     /** How long the next attempt was made to wait. */
-    delayMs: p.double().strictNullable(),
+    delayMs: p.double().$type<number>().strictNullable(),
   },
 })
+
+/** A row of `task`. */
+export type TaskRow = InferEntity<typeof TaskEntity>
+/** A row of `task_attempt`. */
+export type TaskAttemptRow = InferEntity<typeof TaskAttemptEntity>

@@ -1,0 +1,120 @@
+import type { BlockRange, Database } from '@blockmill/core'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+
+import type { Snapshot, Statistics } from '../statistics/statistics.ts'
+import { listTasks } from './list-tasks.ts'
+import { CoverageListSchema, StatsSchema, type StatsView, WorkerListSchema } from './monitor-schemas.ts'
+import { ProblemSchema, sendProblem } from './problem.ts'
+import { type CoverageView, readCoverage } from './read-coverage.ts'
+import { readTask } from './read-task.ts'
+import { readWorkers } from './read-workers.ts'
+import { TaskDetailSchema, TaskListQuerySchema, TaskListSchema, TaskParamsSchema } from './task-schemas.ts'
+
+/** What the API answers from. */
+export interface ApiPorts {
+  readonly database: Database
+  readonly statistics: Pick<Statistics, 'latest'>
+  readonly now: () => Date
+}
+
+/**
+ * The REST API, version 1:
+ *
+ * | route | answer |
+ * | --- | --- |
+ * | `GET /tasks` | tasks by filter, a page at a time |
+ * | `GET /tasks/:id` | one task with its result and all attempts |
+ * | `GET /stats` | totals by state and task, rates, the oldest waiting task |
+ * | `GET /coverage` | evaluated blocks, gaps and open work per chain, task and arguments |
+ * | `GET /workers` | workers and what they run |
+ */
+export function apiRoutes({ database, statistics, now }: ApiPorts): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.get(
+      '/tasks',
+      {
+        schema: {
+          summary: 'Tasks by filter, a page at a time',
+          querystring: TaskListQuerySchema,
+          response: { 200: TaskListSchema, 400: ProblemSchema },
+        },
+      },
+      ({ query }) => listTasks(database, query),
+    )
+    app.get(
+      '/tasks/:id',
+      {
+        schema: {
+          summary: 'One task with its result and all attempts',
+          params: TaskParamsSchema,
+          response: { 200: TaskDetailSchema, 404: ProblemSchema },
+        },
+      },
+      async ({ params: { id } }, reply) => {
+        const task = await readTask(database, id)
+        return task ?? sendProblem(reply, 404, `No task with the id ${id} is on record.`)
+      },
+    )
+    app.get(
+      '/stats',
+      {
+        schema: {
+          summary: 'Totals by state and task, rates, the oldest waiting task',
+          response: { 200: StatsSchema, 503: ProblemSchema },
+        },
+      },
+      async (_request, reply) => {
+        const snapshot = statistics.latest()
+        if (snapshot === undefined)
+          return sendProblem(reply, 503, 'The totals have not been read yet. Try again later.')
+        return statsOf(snapshot, now())
+      },
+    )
+    app.get(
+      '/coverage',
+      {
+        schema: {
+          summary: 'Evaluated blocks, gaps and open work per chain, task and arguments',
+          response: { 200: CoverageListSchema },
+        },
+      },
+      async () => ({
+        coverage: (await readCoverage(database.query)).map((one) => ({
+          ...one,
+          evaluated: mutable(one.evaluated),
+          gaps: mutable(one.gaps),
+          updatedAt: one.updatedAt.toISOString(),
+        })),
+      }),
+    )
+    app.get(
+      '/workers',
+      { schema: { summary: 'Workers and what they run', response: { 200: WorkerListSchema } } },
+      async () => ({ workers: await readWorkers(database, now()) }),
+    )
+  }
+}
+
+// The schema's type has mutable lists.
+function mutable({ ranges, isCut }: CoverageView['gaps']): { ranges: BlockRange[]; isCut: boolean } {
+  return { ranges: [...ranges], isCut }
+}
+
+function statsOf({ at, totals, tasks, rates, oldestWaiting }: Snapshot, now: Date): StatsView {
+  return {
+    at: at.toISOString(),
+    totals,
+    tasks: [...tasks],
+    rates: {
+      windowSeconds: rates.windowSeconds,
+      scheduledPerSecond: rates.scheduled,
+      finishedPerSecond: rates.finished,
+    },
+    oldestWaiting: oldestWaiting && {
+      id: oldestWaiting.id,
+      name: oldestWaiting.name,
+      scheduledAt: oldestWaiting.scheduledAt.toISOString(),
+      ageSeconds: Math.max(0, (now.getTime() - oldestWaiting.scheduledAt.getTime()) / 1_000),
+    },
+  }
+}

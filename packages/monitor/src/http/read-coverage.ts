@@ -1,0 +1,116 @@
+import { type BlockSet, fromMultirange, type Head, type JsonObject, type Query } from '@blockmill/core'
+
+/** How far one task with one set of arguments has come on a chain. */
+export interface CoverageView {
+  readonly chain: string
+  readonly task: string
+  readonly argsHash: string
+  readonly args: JsonObject
+  readonly head: Head
+  readonly startBlock: number
+  /** The highest evaluated block; null when there is none. */
+  readonly evaluatedTo: number | null
+  readonly evaluatedCount: number
+  /** The latest evaluated ranges, ascending; `isCut` says whether there are more. */
+  readonly evaluated: Ranges
+  /** Blocks from the start to the highest evaluated one that were not evaluated. */
+  readonly gapCount: number
+  readonly gaps: Ranges
+  /** Tasks that wait or run. */
+  readonly unfinished: number
+  /** Tasks that failed for good. */
+  readonly failed: number
+  readonly updatedAt: Date
+}
+
+interface Ranges {
+  readonly ranges: BlockSet
+  readonly isCut: boolean
+}
+
+/** Most ranges that are shown. Coverage is few ranges, unless somebody back-filled in a pattern. */
+const MAX_RANGES = 100
+
+const COVERAGE = `
+  select chain, task, args_hash, head, args, start_block, updated_at, size.blocks as evaluated_count, size.ranges as evaluated_ranges, upper(evaluated) - 1 as evaluated_to,
+    missing.blocks as gap_count, missing.ranges as gap_ranges,
+    (select range_agg(range) from (select range from unnest(evaluated) as range order by range desc limit ${MAX_RANGES}) as shown)::text as shown,
+    (select range_agg(range) from (select range from unnest(hole) as range limit ${MAX_RANGES}) as shown)::text as shown_gaps
+  from blockmill.coverage
+  cross join lateral (
+    select case when isempty(evaluated) then '{}'
+      else int8multirange(int8range(start_block, greatest(upper(evaluated), start_block))) - evaluated end as hole
+  ) as holes
+  cross join lateral (
+    select coalesce(sum(upper(range) - lower(range)), 0)::bigint as blocks, count(*) as ranges from unnest(evaluated) as range
+  ) as size
+  cross join lateral (
+    select coalesce(sum(upper(range) - lower(range)), 0)::bigint as blocks, count(*) as ranges from unnest(hole) as range
+  ) as missing
+  order by chain, task, args_hash, head`
+
+// From the partial indexes alone, which hold what is not done: their size does not depend on how much is.
+const UNFINISHED = `
+  select chain, name as task, args_hash, count(*) as count from blockmill.task
+  where status in ('scheduled', 'running', 'retrying', 'postponed') group by chain, name, args_hash`
+const FAILED = `
+  select chain, name as task, args_hash, count(*) as count from blockmill.task
+  where status in ('failed', 'dead') group by chain, name, args_hash`
+
+/** Coverage of every chain, task and set of arguments. */
+export async function readCoverage(query: Query): Promise<CoverageView[]> {
+  const [rows, unfinished, failed] = await Promise.all([
+    query<CoverageRow>(COVERAGE),
+    query<CountRow>(UNFINISHED).then(byKey),
+    query<CountRow>(FAILED).then(byKey),
+  ])
+  return rows.map((row) => ({
+    chain: row.chain,
+    task: row.task,
+    argsHash: row.args_hash,
+    args: row.args,
+    head: row.head,
+    startBlock: row.start_block,
+    evaluatedTo: row.evaluated_to,
+    evaluatedCount: row.evaluated_count,
+    evaluated: { ranges: fromMultirange(row.shown ?? '{}'), isCut: row.evaluated_ranges > MAX_RANGES },
+    gapCount: row.gap_count,
+    gaps: { ranges: fromMultirange(row.shown_gaps ?? '{}'), isCut: row.gap_ranges > MAX_RANGES },
+    unfinished: unfinished.get(keyOf(row)) ?? 0,
+    failed: failed.get(keyOf(row)) ?? 0,
+    updatedAt: row.updated_at,
+  }))
+}
+
+interface CoverageKey {
+  readonly chain: string
+  readonly task: string
+  readonly args_hash: string | null
+}
+
+interface CountRow extends CoverageKey {
+  readonly count: number
+}
+
+interface CoverageRow extends CoverageKey {
+  readonly args_hash: string
+  readonly head: Head
+  readonly args: JsonObject
+  readonly start_block: number
+  readonly updated_at: Date
+  readonly evaluated_to: number | null
+  readonly evaluated_count: number
+  readonly evaluated_ranges: number
+  readonly gap_count: number
+  readonly gap_ranges: number
+  readonly shown: string | null
+  readonly shown_gaps: string | null
+}
+
+function byKey(rows: readonly CountRow[]): ReadonlyMap<string, number> {
+  return new Map(rows.map((row) => [keyOf(row), row.count]))
+}
+
+function keyOf({ chain, task, args_hash: argsHash }: CoverageKey): string {
+  return JSON.stringify([chain, task, argsHash])
+}

@@ -1,0 +1,40 @@
+import type { TaskRow } from '@blockmill/core'
+
+import type { TaskSummary } from './task-schemas.ts'
+
+/** What a task shows in lists and by itself. */
+export function commonOf(task: TaskRow): Omit<TaskSummary, 'error'> {
+  const { rangeFrom: from, rangeTo: to, progressDone: done, progressTotal: total, progressAt: at } = task
+  return {
+    id: task.id,
+    chain: task.chain,
+    name: task.name,
+    queue: task.queue,
+    lane: task.lane,
+    priority: task.priority,
+    block: task.blockNumber,
+    blockHash: task.blockHash,
+    range: from === null || to === null ? null : { from, to },
+    args: task.args,
+    argsHash: task.argsHash,
+    cause: task.cause,
+    status: task.status,
+    generation: task.generation,
+    attempt: task.attempt,
+    maxAttempts: task.maxAttempts,
+    postpones: task.postpones,
+    scheduledAt: isoTime(task.scheduledAt),
+    changedAt: task.changedAt.toISOString(),
+    startedAt: isoTime(task.startedAt),
+    finishedAt: isoTime(task.finishedAt),
+    nextAttemptAt: isoTime(task.nextAttemptAt),
+    worker: task.worker,
+    reason: task.reason,
+    progress: done === null || at === null ? null : { done, total, at: at.toISOString() },
+  }
+}
+
+/** ISO 8601, or null. */
+export function isoTime(time: Date | null): string | null {
+  return time?.toISOString() ?? null
+}

@@ -1,0 +1,135 @@
+import {
+  type Broker,
+  type Database,
+  listen,
+  type Logger,
+  type Metrics,
+  migrate,
+  waitForDatabase,
+} from '@blockmill/core'
+import type { FastifyInstance } from 'fastify'
+
+import { createApp } from './http/app.ts'
+import { assertLoopback } from './http/loopback.ts'
+import { createDeadLetterRecorder, type DeadLetterRecorder } from './recorder/dead-letter-recorder.ts'
+import { createRecorder, type Recorder, type RecorderOptions } from './recorder/recorder.ts'
+import { createStorage } from './recorder/storage.ts'
+import { registerRecordMetrics } from './statistics/record-metrics.ts'
+import { createStatistics, type Statistics } from './statistics/statistics.ts'
+
+/** Where the monitor serves, and how it records. */
+export interface MonitorConfig extends Pick<RecorderOptions, 'prefetch' | 'batch' | 'spacingMs'> {
+  /** An address of this machine alone. */
+  readonly host: string
+  /** 0 for any free one. */
+  readonly port: number
+}
+
+export interface MonitorOptions {
+  readonly config: MonitorConfig
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly broker: Broker
+  readonly database: Database
+  readonly now?: () => Date
+}
+
+/** Records every task, and shows the record. */
+export interface Monitor {
+  /**
+   * Serves at once, so that health checks can say what is missing; then waits for the broker and the database, migrates,
+   * and records. Idempotent.
+   *
+   * @returns the address it serves on.
+   * @throws ConfigurationError `CONFIG_INVALID` for an address that is not this machine's alone, or is taken;
+   * `BROKER_REFUSED`, `DATABASE_REFUSED`, `DATABASE_SCHEMA_OUTDATED`; the signal's reason when it aborts.
+   */
+  start(signal?: AbortSignal): Promise<string>
+  /** Stores what was delivered, closes the server, leaves broker and database open. Idempotent, also during `start`. */
+  stop(): Promise<void>
+}
+
+/** See `Monitor`; nothing happens before `start()`. */
+export function createMonitor(options: MonitorOptions): Monitor {
+  return new MonitorService(options)
+}
+
+class MonitorService implements Monitor {
+  readonly #options
+  readonly #now
+  readonly #recorder: Recorder
+  readonly #deadLetters: DeadLetterRecorder
+  readonly #statistics: Statistics
+  readonly #stopping = new AbortController()
+  #isPrepared = false
+  #app: FastifyInstance | undefined
+  #starting: Promise<string> | undefined
+  #stopped: Promise<void> | undefined
+
+  constructor(options: MonitorOptions) {
+    const { broker, database, logger, metrics, config, now = () => new Date() } = options
+    this.#options = options
+    this.#now = now
+    this.#recorder = createRecorder({ broker, database, logger, metrics, ...config })
+    const storage = createStorage({ database, logger, onRetry: () => undefined })
+    this.#deadLetters = createDeadLetterRecorder({ broker, storage, logger })
+    this.#statistics = createStatistics({ database, logger, now })
+    registerRecordMetrics({ metrics, broker, statistics: this.#statistics, now })
+  }
+
+  start(signal?: AbortSignal): Promise<string> {
+    this.#starting ??= this.#start(signal)
+    return this.#starting
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #start(signal: AbortSignal | undefined): Promise<string> {
+    const { config, broker, database, logger, metrics } = this.#options
+    const stopping = AbortSignal.any([this.#stopping.signal, ...(signal === undefined ? [] : [signal])])
+    assertLoopback(config.host)
+    this.#app = await createApp({
+      database,
+      logger,
+      metrics,
+      statistics: this.#statistics,
+      now: this.#now,
+      notReadyBecause: () => this.#notReadyBecause(),
+    })
+    const url = await listen(this.#app, config)
+    logger.info({ url }, 'serving the status page and the API, for this machine only')
+    await Promise.all([broker.start(stopping), this.#prepareDatabase(stopping)])
+    stopping.throwIfAborted()
+    await Promise.all([this.#recorder.start(), this.#deadLetters.start(), this.#statistics.start()])
+    logger.info({ queue: broker.topology.monitorQueue }, 'recording')
+    return url
+  }
+
+  async #prepareDatabase(signal: AbortSignal): Promise<void> {
+    const { database, logger } = this.#options
+    await waitForDatabase(database, { logger, signal })
+    await migrate(database, { logger })
+    this.#isPrepared = true
+  }
+
+  #notReadyBecause(): string[] {
+    return [
+      ...(this.#options.broker.isReady() ? [] : ['the broker is not connected, or does not take messages']),
+      ...(this.#isPrepared ? [] : ['the database has not been reached yet']),
+      ...(this.#recorder.isReady()
+        ? []
+        : ['nothing is recorded: the recorder does not consume, or the database is away']),
+    ]
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping.abort(new Error('the monitor stops'))
+    // A start that failed has been reported to whoever asked for it.
+    await this.#starting?.catch(() => undefined)
+    await Promise.all([this.#recorder.stop(), this.#deadLetters.stop(), this.#statistics.stop()])
+    await this.#app?.close()
+  }
+}
