@@ -13,6 +13,7 @@ import {
 
 import { backoffMs } from '../backoff.ts'
 import type { Coverage } from '../coverage/coverage-store.ts'
+import { isLeaseLost } from '../lease/lease-lost.ts'
 import { type ConditionFailure, evaluateBlocks } from '../planner/evaluate-blocks.ts'
 import { liveBlocks, lookbackBlocks, nextLiveBlock } from '../planner/next-blocks.ts'
 import { planMessages } from '../planner/plan-messages.ts'
@@ -124,7 +125,7 @@ export class ArgsFollower {
       )
     } catch (error) {
       if (abandoned.aborted) return
-      if (error instanceof RetryableError && error.code === 'SCHEDULER_LEASE_LOST') {
+      if (isLeaseLost(error)) {
         onLeaseLost(error)
         return
       }

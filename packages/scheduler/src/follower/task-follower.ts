@@ -1,7 +1,8 @@
-import { type AnyTaskDefinition, type JsonObject, RetryableError } from '@blockmill/core'
+import type { AnyTaskDefinition, JsonObject } from '@blockmill/core'
 
 import { backoffMs } from '../backoff.ts'
 import type { Coverage } from '../coverage/coverage-store.ts'
+import { isLeaseLost } from '../lease/lease-lost.ts'
 import { resolveArgs, type ResolvedArgs } from '../planner/resolve-args.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import { createWakeUp, pause } from '../wake-up.ts'
@@ -80,7 +81,7 @@ export class TaskFollower {
       return true
     } catch (error) {
       if (ports.abandoned.aborted) return false
-      if (error instanceof RetryableError && error.code === 'SCHEDULER_LEASE_LOST') ports.onLeaseLost(error)
+      if (isLeaseLost(error)) ports.onLeaseLost(error)
       else log.warn({ err: error, retryInMs }, 'Task could not be put on record; trying again')
       return false
     }
