@@ -1,0 +1,123 @@
+import { type BlockRange, type BlockSet, fromMultirange, type Head, type JsonObject, RetryableError } from '@blockmill/core'
+
+import type { Sql } from '../sql.ts'
+
+/** Names the coverage of one task with one set of arguments on one head of the chain. */
+export interface CoverageKey {
+  readonly task: string
+  readonly argsHash: string
+  readonly head: Head
+}
+
+/** Which blocks were evaluated: their condition was asked, and the broker confirmed what followed from it. */
+export interface Coverage extends CoverageKey {
+  readonly args: JsonObject
+  /** First block that must be evaluated. */
+  readonly startBlock: number
+  readonly evaluated: BlockSet
+}
+
+/** A range that has just been evaluated. */
+export interface EvaluatedRange extends CoverageKey {
+  readonly range: BlockRange
+}
+
+/**
+ * The coverage of one chain. Every write carries the fencing token of the lease, and is refused when another scheduler has
+ * taken over since: a leader that was stalled cannot write any more.
+ *
+ * All methods throw a `RetryableError`: `DATABASE_UNREACHABLE`, and for a write that is refused `SCHEDULER_LEASE_LOST`.
+ */
+export interface CoverageStore {
+  load(): Promise<readonly Coverage[]>
+  /** Adds coverage that is new, or changes the start block of what is there. */
+  register(token: number, coverage: readonly Omit<Coverage, 'evaluated'>[]): Promise<void>
+  /** Adds ranges to what is evaluated, all in one statement: all of them, or none. */
+  add(token: number, ranges: readonly EvaluatedRange[]): Promise<void>
+}
+
+// Locks the lease until the statement ends, so that a take-over comes before the write or after it, never in between.
+const FENCE = `fence as (select 1 from blockmill.scheduler_lease where chain = $1 and token = $2::bigint for share)`
+
+const LOAD = `
+  select task, args_hash, head, args, start_block, evaluated::text from blockmill.coverage where chain = $1`
+
+const REGISTER = `
+  with ${FENCE}, registered as (
+    insert into blockmill.coverage (chain, task, args_hash, head, args, start_block)
+    select $1, one.* from fence,
+      unnest($3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bigint[]) as one (task, args_hash, head, args, start_block)
+    on conflict (chain, task, args_hash, head) do update set start_block = excluded.start_block, updated_at = now()
+    returning 1
+  )
+  select (select count(*) from fence)::int as held, (select count(*) from registered)::int as written`
+
+const ADD = `
+  with ${FENCE}, added as (
+    select task, args_hash, head, range_agg(int8range(first, last, '[]')) as blocks
+    from unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[]) as one (task, args_hash, head, first, last)
+    group by task, args_hash, head
+  ), written as (
+    update blockmill.coverage as coverage
+    set evaluated = coverage.evaluated + added.blocks, updated_at = now()
+    from added, fence
+    where coverage.chain = $1 and coverage.task = added.task
+      and coverage.args_hash = added.args_hash and coverage.head = added.head
+    returning 1
+  )
+  select (select count(*) from fence)::int as held, (select count(*) from written)::int as written`
+
+/** The coverage of a chain in PostgreSQL: one row for each key, its evaluated blocks an `int8multirange`. */
+export function createCoverageStore({ sql, chain }: { readonly sql: Sql; readonly chain: string }): CoverageStore {
+  const write = async (statement: string, token: number, columns: readonly unknown[][]): Promise<void> => {
+    const [result] = await sql.query<{ held: number }>(statement, [chain, token, ...columns])
+    if (result?.held === 1) return
+    throw new RetryableError(
+      'SCHEDULER_LEASE_LOST',
+      `Another scheduler has taken over chain '${chain}': coverage written with token ${token} is refused.`,
+    )
+  }
+
+  return {
+    async load() {
+      const rows = await sql.query<CoverageRow>(LOAD, [chain])
+      return rows.map((row) => ({
+        task: row.task,
+        argsHash: row.args_hash,
+        head: row.head,
+        args: row.args,
+        startBlock: row.start_block,
+        evaluated: fromMultirange(row.evaluated),
+      }))
+    },
+
+    async register(token, coverage) {
+      await write(REGISTER, token, [
+        ...keyColumns(coverage),
+        coverage.map(({ args }) => JSON.stringify(args)),
+        coverage.map(({ startBlock }) => startBlock),
+      ])
+    },
+
+    async add(token, ranges) {
+      await write(ADD, token, [
+        ...keyColumns(ranges),
+        ranges.map(({ range }) => range.from),
+        ranges.map(({ range }) => range.to),
+      ])
+    },
+  }
+}
+
+interface CoverageRow {
+  readonly task: string
+  readonly args_hash: string
+  readonly head: Head
+  readonly args: JsonObject
+  readonly start_block: number
+  readonly evaluated: string
+}
+
+function keyColumns(keys: readonly CoverageKey[]): string[][] {
+  return [keys.map(({ task }) => task), keys.map(({ argsHash }) => argsHash), keys.map(({ head }) => head)]
+}

@@ -1,0 +1,80 @@
+import { type Logger, RetryableError } from '@blockmill/core'
+
+import { backoffMs } from '../backoff.ts'
+import { isLeaseLost } from '../lease/lease-lost.ts'
+import type { SchedulerMetrics } from '../scheduler-metrics.ts'
+import { pause } from '../wake-up.ts'
+import type { CoverageStore, EvaluatedRange } from './coverage-store.ts'
+
+/** Writes evaluated ranges, those that come while a write is under way together in the next one. */
+export interface CoverageWriter {
+  /**
+   * Resolves when the range is stored. Tries again while the database is unreachable.
+   *
+   * @throws RetryableError `SCHEDULER_LEASE_LOST` when the write is refused; the signal's reason when it aborts.
+   */
+  add(range: EvaluatedRange): Promise<void>
+}
+
+interface Waiting {
+  readonly range: EvaluatedRange
+  readonly done: PromiseWithResolvers<void>
+}
+
+export interface CoverageWriterOptions {
+  readonly store: CoverageStore
+  /** The fencing token that every write carries. */
+  readonly token: number
+  /** Ends all waiting and trying again. */
+  readonly signal: AbortSignal
+  readonly logger: Logger
+  readonly metrics: Pick<SchedulerMetrics, 'coverageWrite'>
+}
+
+/** At each head, a hundred tasks are evaluated at about the same time: they share one or two statements. */
+export function createCoverageWriter({ store, token, signal, logger, metrics }: CoverageWriterOptions): CoverageWriter {
+  let waiting: Waiting[] = []
+  let isWriting = false
+
+  const writeUntilStored = async (ranges: readonly EvaluatedRange[]): Promise<void> => {
+    for (let failures = 1; ; failures += 1) {
+      signal.throwIfAborted()
+      const end = metrics.coverageWrite.startTimer()
+      try {
+        await store.add(token, ranges)
+        end()
+        return
+      } catch (error) {
+        if (isLeaseLost(error) || !(error instanceof RetryableError)) throw error
+        const retryInMs = Math.min(5_000, backoffMs(failures))
+        logger.warn({ err: error, retryInMs }, 'Coverage could not be written; trying again')
+        await pause(retryInMs, signal)
+      }
+    }
+  }
+
+  const writeAllWaiting = async (): Promise<void> => {
+    isWriting = true
+    while (waiting.length > 0) {
+      const batch = waiting
+      waiting = []
+      try {
+        await writeUntilStored(batch.map(({ range }) => range))
+        for (const { done } of batch) done.resolve()
+      } catch (error) {
+        for (const { done } of batch) done.reject(error)
+      }
+    }
+    isWriting = false
+  }
+
+  return {
+    add(range) {
+      const done = Promise.withResolvers<void>()
+      waiting.push({ range, done })
+      // Never rejects: each failure goes to those who wait for it.
+      if (!isWriting) void writeAllWaiting()
+      return done.promise
+    },
+  }
+}

@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest'
+
+import { startBlock } from './start-block.ts'
+
+const question = { mode: 'resume', head: 5_000, lookback: 0 } as const
+
+describe('startBlock', () => {
+  it.each([
+    ['resume, first run ever: the head', {}, 5_000],
+    ['resume, task added later with lookback 300', { lookback: 300 }, 4_700],
+    ['resume, lookback longer than the chain', { lookback: 6_000 }, 0],
+    ['resume, on record', { recorded: 90 }, 90],
+    ['resume, on record, lookback reaches further back', { recorded: 4_995, lookback: 300 }, 4_700],
+    ['resume, on record, lookback within it', { recorded: 90, lookback: 300 }, 90],
+    ['resume, on record above the head', { recorded: 9_000 }, 9_000],
+    ['current: the head', { mode: 'current' }, 5_000],
+    ['current moves what is on record', { mode: 'current', recorded: 90 }, 5_000],
+    ['current, minus the lookback', { mode: 'current', lookback: 10 }, 4_990],
+    ['a number: that block', { mode: 100 }, 100],
+    ['a number moves what is on record', { mode: 100, recorded: 4_000 }, 100],
+    ['a number above the head', { mode: 9_000 }, 9_000],
+    ['block 0', { mode: 0, recorded: 4_000 }, 0],
+  ] as const)('%s', (_, change, expected) => {
+    expect(startBlock({ ...question, ...change })).toBe(expected)
+  })
+})

@@ -1,0 +1,27 @@
+/**
+ * Where scheduling starts: `resume` goes on where each task was, `current` at the head that is seen at start, a number at
+ * that block. All three include the block they name.
+ */
+export type StartMode = 'resume' | 'current' | number
+
+export interface StartBlockQuestion {
+  readonly mode: StartMode
+  /** The head at which the task is registered: that at the start of the service, for the arguments it has then. */
+  readonly head: number
+  /** Blocks before the head that the task looks back at. */
+  readonly lookback: number
+  /** The start block on record, when this task has run with these arguments before. */
+  readonly recorded?: number | undefined
+}
+
+/**
+ * First block that must be evaluated for a task with one set of arguments. A task that is new starts at the head, minus its
+ * lookback, and a lookback that has grown moves an older start block down; it never moves up but by the start mode.
+ */
+export function startBlock({ mode, head, lookback, recorded }: StartBlockQuestion): number {
+  const fromHead = Math.max(0, head - lookback)
+  if (mode === 'current') return fromHead
+  if (mode !== 'resume') return mode
+  if (recorded === undefined) return fromHead
+  return lookback > 0 ? Math.min(recorded, fromHead) : recorded
+}
