@@ -33,6 +33,7 @@ export class UnexpectedEnd extends Error {
 /** Longer than the 30 s that a worker gives its handlers. */
 const STOP_GRACE_MS = 35_000
 const LAST_LINES = 15
+const MOST_COLUMNS = 240
 
 /** Starts a process that tells by IPC when it has started, as `runService` does. */
 export function startDemoChild({ name, main, args, environment, logFile }: DemoChildOptions): DemoChild {
@@ -83,6 +84,13 @@ function keepOutput(child: ChildProcess, logFile: string): () => string {
     })
   }
   child.once('close', () => file.end())
-  const pretty = prettyFactory({ colorize: false, ignore: 'pid,hostname,service', translateTime: 'HH:MM:ss' })
-  return () => kept.map((line) => `  | ${pretty(line).trimEnd().replaceAll('\n', '\n  | ')}`).join('\n')
+  return () => kept.map(readable).join('\n')
+}
+
+const pretty = prettyFactory({ colorize: false, singleLine: true, ignore: 'service', translateTime: 'HH:MM:ss' })
+
+/** A line of a log as a person reads it; the whole of it is in the file. */
+function readable(line: string): string {
+  const lines = pretty(line).trimEnd().split('\n')
+  return lines.map((one) => `  | ${one.length > MOST_COLUMNS ? `${one.slice(0, MOST_COLUMNS)} …` : one}`).join('\n')
 }

@@ -67,6 +67,7 @@ export async function runDemo({ blocks, blockTime }: DemoOptions): Promise<numbe
   } finally {
     for (const step of steps.toReversed()) await step()
     stopRequest.dispose()
+    say('Everything has been stopped.')
   }
 }
 
@@ -137,6 +138,7 @@ async function followSystem(system: System, blocks: number | undefined, signal: 
   let [last, changedAt] = ['', Date.now()]
   for (;;) {
     const progress = await readProgress(system.database)
+    signal.throwIfAborted()
     view.show({ ...progress, head: system.head() })
     if (blocks !== undefined) {
       const before = last
