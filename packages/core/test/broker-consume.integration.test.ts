@@ -196,6 +196,14 @@ describe('a subscription', () => {
     expect(counts.toSorted()).toEqual(['a 0', 'a 1', 'b 0', 'b 1'])
   })
 
+  it.each([0, -1, 1.5, 65_536, Number.NaN])('refuses a prefetch of %d', async (prefetch) => {
+    const broker = await withMessages('refused-prefetch', [])
+    const refusal = { code: 'CONFIG_INVALID', message: expect.stringContaining(`prefetch is ${prefetch}`) }
+    await expect(collect(broker, 'refused-prefetch', { prefetch })).rejects.toMatchObject(refusal)
+    const { subscription } = await collect(broker, 'refused-prefetch')
+    await expect(subscription.setPrefetch(prefetch)).rejects.toMatchObject(refusal)
+  })
+
   it('begins as soon as its queue exists', async () => {
     const { broker, log } = client()
     await broker.start()

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 
-import { type Broker, createTopology } from '@blockmill/core'
+import type { Broker } from '@blockmill/core'
 import { callManagement, waitFor } from '@blockmill/testkit'
 import { testBroker } from '@blockmill/testkit/vitest'
 
@@ -99,8 +99,7 @@ describe('a broker client whose network fails', () => {
   it('starts whatever byte of its set-up the connection is cut at', async () => {
     const proxy = await startCuttingProxy(shared.url)
     onTestFinished(() => proxy.stop())
-    const topology = createTopology({ namespace: shared.namespace })
-    const { broker: whole } = client({ url: proxy.url, topology })
+    const { broker: whole } = client({ url: proxy.url })
     await whole.start()
     const bytes = proxy.longest
     await whole.stop()
@@ -108,7 +107,7 @@ describe('a broker client whose network fails', () => {
     let cuts = 0
     for (let after = 0; after < bytes; after += Math.ceil(bytes / 40)) {
       for (const how of ['end', 'reset'] as const) {
-        const { broker } = client({ url: proxy.url, topology, reconnect: { minMs: 1, maxMs: 1 } })
+        const { broker } = client({ url: proxy.url, reconnect: { minMs: 1, maxMs: 1 } })
         proxy.cutNextAfter(after, how)
         await broker.start()
         await publishAll(broker, 'cut-in-set-up', [`${after} ${how}`])
@@ -117,6 +116,17 @@ describe('a broker client whose network fails', () => {
         expect(proxy.cuts).toBe(cuts)
       }
     }
+  })
+
+  it('starts although the broker closes the first connection as soon as it is open, before anybody can listen', async () => {
+    const proxy = await startCuttingProxy(shared.url)
+    onTestFinished(() => proxy.stop())
+    const { broker, log } = client({ url: proxy.url })
+    proxy.closeNextAtOpen()
+    await broker.start()
+    expect(proxy.cuts).toBe(1)
+    expect(log[0]).toMatchObject({ level: 40, reason: expect.stringContaining('CONNECTION_FORCED') })
+    await broker.stop()
   })
 
   it('tries again while the broker cannot be reached, and says so each time without the password', async () => {

@@ -1,10 +1,10 @@
 import { type ConfirmChannel, IllegalOperationError, type Options } from 'amqplib'
 
-import { type BlockmillError, NonRetryableError, RetryableError } from '../errors/blockmill-error.ts'
+import type { BlockmillError } from '../errors/blockmill-error.ts'
 import type { Logger } from '../observability/logger.ts'
 import { Fifo } from './fifo.ts'
 import type { OutgoingMessage, Publisher } from './publisher.ts'
-import { TagWindow } from './tag-window.ts'
+import { closedChannel, refused, stopped, unencodable, unroutable } from './publish-failure.ts'
 
 /**
  * How often the broker may refuse a message (`basic.nack`) before it is rejected. A queue that is full, or that lost its
@@ -55,8 +55,10 @@ interface Entry {
 export class ConfirmPublisher implements Publisher {
   readonly #options: ConfirmPublisherOptions
   #channel: ConfirmChannel | undefined
-  /** Sent on the channel and not confirmed, by delivery tag. */
-  #unconfirmed = new TagWindow<Entry>()
+  /** Sent on the channel and not confirmed, by delivery tag: the oldest first. */
+  #unconfirmed = new Map<number, Entry>()
+  /** A channel numbers what is published on it from 1. */
+  #nextTag = 1
   /** Not sent yet, or to be sent again. */
   readonly #waiting = new Fifo<Entry>()
   /** Refused by the broker, waiting to be sent again. */
@@ -115,8 +117,9 @@ export class ConfirmPublisher implements Publisher {
     if (this.#isStopped) return
     this.#channel = channel
     // Each channel has a window of its own, emptied by detach(), so that a channel which is given up settles nothing more.
-    const unconfirmed = new TagWindow<Entry>()
+    const unconfirmed = new Map<number, Entry>()
     this.#unconfirmed = unconfirmed
+    this.#nextTag = 1
     let failure: Error | undefined
     channel.on('error', (error) => {
       failure = error
@@ -156,7 +159,8 @@ export class ConfirmPublisher implements Publisher {
     this.#isBlocked = false
     clearTimeout(this.#confirmTimer)
     this.#confirmTimer = undefined
-    this.#waiting.putFirst(this.#unconfirmed.takeUpTo(this.#unconfirmed.nextTag))
+    this.#waiting.putFirst([...this.#unconfirmed.values()])
+    this.#unconfirmed.clear()
   }
 
   /** The broker takes nothing more from the connection, or takes again. */
@@ -164,9 +168,7 @@ export class ConfirmPublisher implements Publisher {
     this.#isBlocked = blocked
     if (blocked) return
     const now = performance.now()
-    this.#unconfirmed.forEach((entry) => {
-      entry.sentAt = now
-    })
+    for (const entry of this.#unconfirmed.values()) entry.sentAt = now
     this.#pump()
   }
 
@@ -191,6 +193,10 @@ export class ConfirmPublisher implements Publisher {
     this.#tellWaiters()
   }
 
+  #oldest(): Entry | undefined {
+    return this.#unconfirmed.values().next().value
+  }
+
   #hasRoom(): boolean {
     const window = this.#suspects > 0 ? 1 : this.#options.window
     return this.#channel !== undefined && this.#isWritable && !this.#isBlocked && this.#unconfirmed.size < window
@@ -213,7 +219,7 @@ export class ConfirmPublisher implements Publisher {
         message.exchange,
         message.routingKey,
         message.body,
-        publishOptions(message, this.#unconfirmed.nextTag),
+        publishOptions(message, this.#nextTag),
       )
     } catch (error) {
       if (error instanceof IllegalOperationError) {
@@ -226,7 +232,8 @@ export class ConfirmPublisher implements Publisher {
       return
     }
     entry.sentAt = performance.now()
-    this.#unconfirmed.push(entry)
+    this.#unconfirmed.set(this.#nextTag, entry)
+    this.#nextTag += 1
     this.#confirmTimer ??= setTimeout(this.#checkConfirms, this.#options.confirmTimeoutMs)
   }
 
@@ -255,7 +262,7 @@ export class ConfirmPublisher implements Publisher {
   #nacked(entry: Entry): void {
     entry.nacks += 1
     if (entry.nacks >= MAX_NACKS) {
-      this.#fail(entry, refused(entry.message))
+      this.#fail(entry, refused(entry.message, MAX_NACKS))
       return
     }
     const timer = setTimeout(
@@ -271,21 +278,21 @@ export class ConfirmPublisher implements Publisher {
 
   /** The broker closed the channel because of a message on it, or because of what it means as a whole. */
   #suspect(failure: Error): void {
-    const { oldest, size } = this.#unconfirmed
-    if (size === 1 && oldest?.suspect === true) {
-      this.#unconfirmed.takeUpTo(this.#unconfirmed.nextTag)
+    const oldest = this.#oldest()
+    if (this.#unconfirmed.size === 1 && oldest?.suspect === true) {
+      this.#unconfirmed.clear()
       this.#fail(oldest, closedChannel(oldest.message, failure))
       return
     }
-    this.#unconfirmed.forEach((entry) => {
+    for (const entry of this.#unconfirmed.values()) {
       if (!entry.suspect) this.#suspects += 1
       entry.suspect = true
-    })
+    }
   }
 
   readonly #checkConfirms = (): void => {
     this.#confirmTimer = undefined
-    const { oldest } = this.#unconfirmed
+    const oldest = this.#oldest()
     if (oldest === undefined) return
     const { confirmTimeoutMs, onBroken } = this.#options
     const leftMs = this.#isBlocked ? confirmTimeoutMs : oldest.sentAt + confirmTimeoutMs - performance.now()
@@ -305,10 +312,20 @@ export class ConfirmPublisher implements Publisher {
   }
 }
 
-function take(window: TagWindow<Entry>, tag: number, multiple: boolean): readonly Entry[] {
-  if (multiple) return window.takeUpTo(tag)
-  const entry = window.take(tag)
-  return entry === undefined ? [] : [entry]
+/** Removes and returns what the broker has answered. */
+function take(unconfirmed: Map<number, Entry>, deliveryTag: number, multiple: boolean): readonly Entry[] {
+  if (!multiple) {
+    const entry = unconfirmed.get(deliveryTag)
+    unconfirmed.delete(deliveryTag)
+    return entry === undefined ? [] : [entry]
+  }
+  const taken: Entry[] = []
+  for (const [tag, entry] of unconfirmed) {
+    if (tag > deliveryTag) break
+    unconfirmed.delete(tag)
+    taken.push(entry)
+  }
+  return taken
 }
 
 function publishOptions(message: OutgoingMessage, tag: number): Options.Publish {
@@ -321,45 +338,4 @@ function publishOptions(message: OutgoingMessage, tag: number): Options.Publish 
     options.correlationId = `${tag}`
   }
   return options
-}
-
-function describe({ type, messageId, exchange, routingKey }: OutgoingMessage): string {
-  return `${type}${messageId === undefined ? '' : ` ${messageId}`} to exchange "${exchange}" with key "${routingKey}"`
-}
-
-function stopped(): RetryableError {
-  return new RetryableError(
-    'BROKER_PUBLISH_FAILED',
-    'The publisher was stopped before the broker confirmed the message; it may have arrived or not. Publish it again under the same id.',
-  )
-}
-
-function unroutable(message: OutgoingMessage, reason: string): RetryableError {
-  return new RetryableError(
-    'BROKER_PUBLISH_FAILED',
-    `The broker returned ${describe(message)} as unroutable (${reason}): no queue is bound for that key. Declare the queue first.`,
-  )
-}
-
-function refused(message: OutgoingMessage): RetryableError {
-  return new RetryableError(
-    'BROKER_PUBLISH_FAILED',
-    `The broker refused ${describe(message)} ${MAX_NACKS} times: a queue it goes to is full or not available. See the broker's log and the queue's length limit.`,
-  )
-}
-
-function closedChannel(message: OutgoingMessage, cause: Error): RetryableError {
-  return new RetryableError(
-    'BROKER_PUBLISH_FAILED',
-    `The broker closed the channel because of ${describe(message)}: ${cause.message}`,
-    { cause },
-  )
-}
-
-function unencodable(message: OutgoingMessage, cause: unknown): NonRetryableError {
-  return new NonRetryableError(
-    'BROKER_PUBLISH_FAILED',
-    `AMQP cannot carry ${describe(message)}: ${cause instanceof Error ? cause.message : String(cause)}`,
-    { cause },
-  )
 }

@@ -26,7 +26,7 @@ export interface Delivery {
 
 export interface ConsumeOptions {
   readonly queue: string
-  /** Most deliveries that may be unsettled at once. */
+  /** Most deliveries that may be unsettled at once: 1 to 65535. */
   readonly prefetch: number
   /** Called for each delivery, in order. Must not throw; settles the delivery when its work is done. */
   readonly onDelivery: (delivery: Delivery) => void
@@ -37,7 +37,11 @@ export interface ConsumeOptions {
 /** A consumer that survives reconnects and cancels: it consumes again as soon as its queue can be. */
 export interface Subscription {
   readonly queue: string
-  /** Changes the prefetch of the running consumer, at once. */
+  /**
+   * Changes the prefetch of the running consumer, at once. What is unsettled then does not count towards the new one.
+   *
+   * @throws ConfigurationError `CONFIG_INVALID` outside 1 to 65535.
+   */
   setPrefetch(prefetch: number): Promise<void>
   /** Stops new deliveries; those not settled yet may still be settled. Idempotent. */
   pause(): Promise<void>

@@ -36,7 +36,7 @@ export interface BrokerOptions {
   readonly reconnect?: ReconnectRange
   /** Longest wait for the socket and for each answer of the handshake. Default 10 s. */
   readonly connectTimeoutMs?: number
-  /** Longest wait of `stop()` for confirms. Default 10 s. */
+  /** Longest wait of `stop()` for confirms, and for the broker's answers. Default 10 s. */
   readonly stopTimeoutMs?: number
   /** A number in [0, 1), for jitter. Default `Math.random`. */
   readonly random?: () => number
@@ -104,7 +104,7 @@ class AmqpBroker implements Broker {
   }
 
   async consume(options: ConsumeOptions): Promise<Subscription> {
-    if (this.#stopping !== undefined) throw notConnected('consume')
+    if (this.#stopping !== undefined) throw notConnected(`consume queue "${options.queue}"`)
     const subscription: QueueSubscription = new QueueSubscription({
       ...options,
       logger: this.#logger,
@@ -142,7 +142,8 @@ class AmqpBroker implements Broker {
 
   isReady(): boolean {
     const { consume, publish } = this.#connections
-    return consume.connection !== undefined && publish.connection !== undefined && !publish.isBlocked
+    const isOpen = consume.connection !== undefined && publish.connection !== undefined
+    return isOpen && !publish.isBlocked && this.#stopping === undefined
   }
 
   stop(): Promise<void> {
@@ -171,17 +172,20 @@ class AmqpBroker implements Broker {
     const { consume, publish } = this.#connections
     const { stopTimeoutMs = 10_000 } = this.#options
     const subscriptions = [...this.#subscriptions]
-    // A broker that does not answer must not keep the process from stopping.
-    const timer = setTimeout(() => {
-      consume.drop(new Error('stopping took too long'))
-    }, stopTimeoutMs)
-    await Promise.all(subscriptions.map((subscription) => subscription.pause()))
+    const atMost = async (work: Promise<unknown>): Promise<void> => {
+      // A broker that does not answer must not keep the process from stopping.
+      const timer = setTimeout(() => {
+        consume.drop(new Error(`the broker did not answer within ${stopTimeoutMs} ms`))
+      }, stopTimeoutMs)
+      await work
+      clearTimeout(timer)
+    }
+    await atMost(Promise.all(subscriptions.map((subscription) => subscription.pause())))
     await this.publisher.stop(stopTimeoutMs)
     // Those who waited for the last confirms ack now what they published for.
     await turn()
-    await Promise.all(subscriptions.map((subscription) => subscription.close()))
+    await atMost(Promise.all(subscriptions.map((subscription) => subscription.close())))
     await Promise.all([consume.stop(), publish.stop()])
-    clearTimeout(timer)
   }
 
   #consuming(): ManagedConnection {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import type { ChannelModel } from 'amqplib'
 
-import { BlockmillError, RetryableError } from '../errors/blockmill-error.ts'
+import { BlockmillError, ConfigurationError, RetryableError } from '../errors/blockmill-error.ts'
 import type { Logger } from '../observability/logger.ts'
 import { replyCode } from './broker-refusal.ts'
 import { ConsumerChannel } from './consumer-channel.ts'
@@ -22,6 +22,9 @@ export interface QueueSubscriptionOptions extends ConsumeOptions {
   /** Called once, when `close()` begins. */
   readonly onClose: () => void
 }
+
+/** AMQP carries it in 16 bits. */
+const MAX_PREFETCH = 65_535
 
 /**
  * A consumer that survives. What is wanted (consuming or paused, with which prefetch, or closed) is set by the caller; one
@@ -54,6 +57,7 @@ export class QueueSubscription implements Subscription {
 
   constructor(options: QueueSubscriptionOptions) {
     this.queue = options.queue
+    assertPrefetch(options.prefetch)
     this.#options = options
     this.#prefetch = options.prefetch
     this.#firstConsuming.promise.catch(() => {
@@ -67,9 +71,10 @@ export class QueueSubscription implements Subscription {
     return this.#firstConsuming.promise
   }
 
-  setPrefetch(prefetch: number): Promise<void> {
+  async setPrefetch(prefetch: number): Promise<void> {
+    assertPrefetch(prefetch)
     this.#prefetch = prefetch
-    return this.#change()
+    await this.#change()
   }
 
   pause(): Promise<void> {
@@ -188,6 +193,15 @@ export class QueueSubscription implements Subscription {
     await Promise.race([this.#changed.promise, elapsed])
     waiting.abort()
   }
+}
+
+/** AMQP takes 0 for "no limit", which nobody wants by accident. */
+function assertPrefetch(prefetch: number): void {
+  if (Number.isInteger(prefetch) && prefetch >= 1 && prefetch <= MAX_PREFETCH) return
+  throw new ConfigurationError(
+    'CONFIG_INVALID',
+    `The prefetch is ${prefetch}; it must be a whole number from 1 to ${MAX_PREFETCH}.`,
+  )
 }
 
 function describe(error: unknown): string {
