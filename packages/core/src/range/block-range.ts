@@ -44,7 +44,7 @@ export function blockSet(ranges: Iterable<BlockRange>): BlockSet {
     if (last !== undefined && range.from <= last.to + 1) {
       set[set.length - 1] = { from: last.from, to: Math.max(last.to, range.to) }
     } else {
-      set.push(range)
+      set.push({ from: range.from, to: range.to })
     }
   }
   return set

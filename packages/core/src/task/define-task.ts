@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import type { ChainAccess } from '../chain/chain-access.ts'
 import type { Head } from '../chain/chain-source.ts'
 import { HEADS } from '../chain/chain-source.ts'
@@ -5,7 +6,7 @@ import { ConfigurationError } from '../errors/blockmill-error.ts'
 import type { Logger } from '../observability/logger.ts'
 import { type Condition, everyBlock } from './condition.ts'
 import { type Duration, durationMs } from './duration.ts'
-import type { JsonObject } from './json.ts'
+import { findNonJson, type JsonObject } from './json.ts'
 import { assertQueueName, DEFAULT_QUEUE } from './queue-name.ts'
 import { type RetryPolicy, retryPolicyProblems } from './retry-policy.ts'
 import { type ArgsOf, argsProblems, type ArgsSchema } from './task-args.ts'
@@ -116,7 +117,8 @@ export function defineTask<Schema extends ArgsSchema, Result>(
   options: TaskOptions<ArgsOf<Schema>, Result> & { readonly schema: Schema },
 ): TaskDefinition<ArgsOf<Schema>, Result>
 export function defineTask<Args extends JsonObject = Record<string, never>, Result = unknown>(
-  options: TaskOptions<Args, Result>,
+  // With a schema it is the schema that says what arguments are.
+  options: TaskOptions<Args, Result> & { readonly schema?: never },
 ): TaskDefinition<Args, Result>
 export function defineTask<Args extends JsonObject, Result>(
   options: TaskOptions<Args, Result>,
@@ -181,6 +183,10 @@ function taskProblems<Args extends JsonObject, Result>(options: TaskOptions<Args
       options.head === undefined || HEADS.includes(options.head),
       `head is ${show(options.head)}; it must be one of ${HEADS.join(', ')}`,
     ),
+    ...rule(
+      options.chains === undefined || (isListOfTexts(options.chains) && options.chains.length > 0),
+      `chains is ${show(options.chains)}; it must be a list of at least one chain (leave it out for all)`,
+    ),
     ...whole('backfill.lookback', backfill.lookback, 0, Number.MAX_SAFE_INTEGER),
     ...whole('backfill.chunk', backfill.chunk, 1, MAX_CHUNK),
     ...whole('maxPostpones', options.maxPostpones ?? undefined, 0, Number.MAX_SAFE_INTEGER),
@@ -198,6 +204,10 @@ function taskProblems<Args extends JsonObject, Result>(options: TaskOptions<Args
 
 function rule(holds: boolean, problem: string): string[] {
   return holds ? [] : [problem]
+}
+
+function isListOfTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string' && one !== '')
 }
 
 function whole(key: string, value: number | undefined, minimum: number, maximum: number): string[] {
@@ -225,6 +235,7 @@ function caught(check: () => unknown): string[] {
   }
 }
 
+// JSON where there is any: it is what the reader wrote.
 function show(value: unknown): string {
-  return JSON.stringify(value) ?? String(value)
+  return findNonJson(value) === undefined ? JSON.stringify(value) : inspect(value, { depth: 1 })
 }

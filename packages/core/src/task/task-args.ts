@@ -52,7 +52,8 @@ function isStandard(schema: ArgsSchema): schema is StandardSchema {
 }
 
 function standardProblems(args: object, schema: StandardSchema, what: string): string[] {
-  const result = schema['~standard'].validate(args)
+  const result = validate(args, schema)
+  if (result instanceof Error) return [`${what}: the schema threw: ${result.message}`]
   if (result instanceof Promise) {
     // Nobody waits for it any more: its outcome is replaced by the problem below.
     result.catch(() => undefined)
@@ -61,6 +62,14 @@ function standardProblems(args: object, schema: StandardSchema, what: string): s
   return (result.issues ?? []).map(
     ({ path = [], message }) => `${[what, ...path.map(segmentKey)].join('.')}: ${message}`,
   )
+}
+
+function validate(args: object, schema: StandardSchema): ReturnType<StandardSchema['~standard']['validate']> | Error {
+  try {
+    return schema['~standard'].validate(args)
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
 }
 
 function segmentKey(segment: unknown): string {
