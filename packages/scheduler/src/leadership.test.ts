@@ -1,8 +1,16 @@
-import { type Condition, defineTask, everyNBlocks, type JsonObject, RetryableError, setSize } from '@blockmill/core'
+import {
+  type Condition,
+  defineTask,
+  everyNBlocks,
+  type JsonObject,
+  RetryableError,
+  setSize,
+  TASK_MESSAGE_TYPE,
+} from '@blockmill/core'
 import { createScriptedChain } from '@blockmill/testkit'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 
-import { createFakeBroker } from '../test/fake-broker.ts'
+import { createRecordingBroker } from '../test/recording-broker.ts'
 import { type HarnessOptions, lead, settle } from '../test/leadership-harness.ts'
 import { createMemoryCoverageStore } from '../test/memory-coverage-store.ts'
 
@@ -100,7 +108,7 @@ describe('following the head', () => {
   })
 
   it('takes a jump of thousands of blocks in batches, each confirmed before the next', async () => {
-    const broker = createFakeBroker()
+    const broker = createRecordingBroker()
     const { chain, look, store } = await leading({ tasks: [task('a')], broker })
     broker.confirm(false)
     chain.advanceTo(3_100)
@@ -252,6 +260,18 @@ describe('a condition that fails', () => {
 })
 
 describe('arguments', () => {
+  it('that are none at first start at the head when there are some, not where the service has started', async () => {
+    let netuids: number[] = []
+    const growing = defineTask({ name: 'growing', args: () => netuids.map((netuid) => ({ netuid })), run })
+    const { broker, chain, look } = await leading({ tasks: [growing], start: 50 })
+    chain.advanceTo(200)
+    await look()
+    netuids = [1]
+    chain.advance()
+    await look()
+    expect(broker.blocks('growing')).toEqual([201])
+  })
+
   it('of a function are asked for at each head; those that appear start at the head', async () => {
     let netuids = [1]
     const growing = defineTask({ name: 'growing', args: () => netuids.map((netuid) => ({ netuid })), run })
@@ -302,13 +322,27 @@ describe('arguments', () => {
     chain.advance()
     await look()
     expect(broker.messages).toEqual([])
-    expect(lines).toEqual([[{ task: 'idle' }, 'Task has no arguments and so no runs']])
+    expect(lines).toEqual([[{ task: 'idle' }, 'a task has no arguments and so no runs']])
+  })
+})
+
+describe('messages', () => {
+  it('go to the work queue of their task, and to the monitor', async () => {
+    const broker = createRecordingBroker()
+    await broker.declare(broker.topology.work('high-priority'))
+    const urgent = defineTask({ name: 'urgent', queue: 'high-priority', priority: 1, run })
+    await leading({ tasks: [urgent], broker })
+    for (const queue of [broker.topology.workQueue('high-priority', 'high'), broker.topology.monitorQueue]) {
+      expect(broker.ready(queue)).toMatchObject([
+        { type: TASK_MESSAGE_TYPE, messageId: broker.messages[0]?.items[0]?.id },
+      ])
+    }
   })
 })
 
 describe('coverage', () => {
   it('is written after the confirms: a crash in between yields the same ids again, and no gap', async () => {
-    const broker = createFakeBroker()
+    const broker = createRecordingBroker()
     const store = createMemoryCoverageStore()
     const chain = createScriptedChain({ head: 100 })
     const first = await lead({ tasks: [task('a')], broker, store, chain })
@@ -392,7 +426,7 @@ describe('lookback', () => {
 
   it('goes on after a restart in the middle, without a second time for any block', async () => {
     const store = createMemoryCoverageStore()
-    const broker = createFakeBroker()
+    const broker = createRecordingBroker()
     const chain = createScriptedChain({ head: 5_000 })
     broker.setDepth(10_000)
     const first = await lead({ tasks: [looking(300)], store, broker, chain })
@@ -405,7 +439,7 @@ describe('lookback', () => {
   })
 
   it('waits while the low lane is full, and never holds up the head', async () => {
-    const broker = createFakeBroker()
+    const broker = createRecordingBroker()
     broker.setDepth(50)
     const { chain, look } = await leading({ tasks: [looking(3)], broker, lookbackWindow: 50 })
     chain.advance()
@@ -419,7 +453,7 @@ describe('lookback', () => {
 
 describe('stopping', () => {
   it('lets the step under way end, and begins no other', async () => {
-    const broker = createFakeBroker()
+    const broker = createRecordingBroker()
     const { chain, look, leadership, over, store } = await lead({ tasks: [task('a')], broker })
     broker.confirm(false)
     chain.advanceTo(2_000)

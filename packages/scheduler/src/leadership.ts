@@ -1,5 +1,6 @@
 import { type AnyTaskDefinition, HEADS, RetryableError } from '@blockmill/core'
 
+import { failureFields } from './failure-fields.ts'
 import { backoffMs } from './backoff.ts'
 import type { Heads } from './chain/head-watcher.ts'
 import type { Coverage, CoverageKey, CoverageStore } from './coverage/coverage-store.ts'
@@ -104,7 +105,7 @@ export class Leadership {
         if (this.#stopping.signal.aborted) return
         if (!(error instanceof RetryableError)) throw error
         const retryInMs = backoffMs(failures)
-        logger.warn({ err: error, retryInMs }, 'Coverage could not be read; trying again')
+        logger.warn({ ...failureFields(error), retryInMs }, 'coverage could not be read; trying again')
         await pause(retryInMs, this.#stopping.signal)
       }
     }
@@ -119,7 +120,7 @@ export class Leadership {
       if (highest <= heads[head].number) continue
       this.#options.logger.warn(
         { head, number: heads[head].number, highest },
-        'Chain is below what was evaluated already: nothing is due until it has passed that; if it was reset, name it anew',
+        'the chain is below what was evaluated already: nothing is due until it has passed that; if it was reset, name it anew',
       )
     }
   }
@@ -141,8 +142,8 @@ export class Leadership {
         this.#registered.add(keyOf(coverage))
         this.#recorded.set(keyOf(coverage), coverage)
       }
-      started.add(definition)
     }
+    started.add(definition)
     return wanted.map((coverage) => this.#recorded.get(keyOf(coverage)) ?? coverage)
   }
 

@@ -15,6 +15,7 @@ import {
   waitForDatabase,
 } from '@blockmill/core'
 
+import { failureFields } from './failure-fields.ts'
 import { backoffMs } from './backoff.ts'
 import { bindGenesis } from './chain/genesis-binding.ts'
 import { type Heads, HeadWatcher } from './chain/head-watcher.ts'
@@ -154,7 +155,7 @@ export class Scheduler {
     try {
       await this.#declareQueues(tasks)
       await Promise.all([this.#migrateDatabase(connecting), broker.start(connecting), chain.start(connecting)])
-      await this.#untilItWorks('Chain could not be bound to its genesis', async () =>
+      await this.#untilItWorks('the chain could not be bound to its genesis', async () =>
         bindGenesis(this.#sql, config.chain, await chain.genesisHash()),
       )
       signal.throwIfAborted()
@@ -170,7 +171,7 @@ export class Scheduler {
   async #migrateDatabase(signal: AbortSignal): Promise<void> {
     const { database, logger } = this.#options
     await waitForDatabase(database, { logger, signal })
-    await this.#untilItWorks('Database could not be migrated', () => migrate(database, { logger }))
+    await this.#untilItWorks('the database could not be migrated', () => migrate(database, { logger }))
   }
 
   async #declareQueues(tasks: readonly AnyTaskDefinition[]): Promise<void> {
@@ -193,7 +194,7 @@ export class Scheduler {
         )
       } catch (error) {
         if (signal.aborted) return
-        logger.error({ err: error, retryInMs: 1_000 }, 'Scheduling was interrupted; trying again')
+        logger.error({ err: error, retryInMs: 1_000 }, 'scheduling was interrupted; trying again')
         await pause(1_000, signal)
       }
     }
@@ -253,7 +254,7 @@ export class Scheduler {
       } catch (error) {
         if (signal.aborted || !(error instanceof RetryableError)) throw error
         const retryInMs = backoffMs(failures)
-        this.#options.logger.warn({ err: error, retryInMs }, `${failure}; trying again`)
+        this.#options.logger.warn({ ...failureFields(error), retryInMs }, `${failure}; trying again`)
         await pause(retryInMs, signal)
       }
     }

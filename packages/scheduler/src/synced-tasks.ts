@@ -16,7 +16,7 @@ export function syncTasks(registry: TaskRegistry, chain: string, logger: Logger)
     const argsCount = typeof args === 'function' ? 'function' : args.length
     logger.info({ task: name, queue, head, runs: describeCondition(condition), args: argsCount, file }, 'Task')
   }
-  if (tasks.length === 0) logger.warn({ chain }, 'There is nothing to schedule: no task is for this chain')
+  if (tasks.length === 0) logger.warn({ chain }, 'there is nothing to schedule: no task is for this chain')
   return tasks.map(({ definition }) => definition)
 }
 

@@ -6,13 +6,13 @@ import { vi } from 'vitest'
 import type { StartMode } from '../src/coverage/start-block.ts'
 import { Leadership } from '../src/leadership.ts'
 import { createSchedulerMetrics } from '../src/scheduler-metrics.ts'
-import { createFakeBroker, type FakeBroker } from './fake-broker.ts'
+import { createRecordingBroker, type RecordingBroker } from './recording-broker.ts'
 import { createMemoryCoverageStore, type MemoryCoverageStore } from './memory-coverage-store.ts'
 
 export interface HarnessOptions {
   readonly tasks: readonly AnyTaskDefinition[]
   readonly chain?: ScriptedChain
-  readonly broker?: FakeBroker
+  readonly broker?: RecordingBroker
   readonly store?: MemoryCoverageStore
   readonly start?: StartMode
   readonly token?: number
@@ -25,7 +25,7 @@ export interface HarnessOptions {
 export async function lead({
   tasks,
   chain = createScriptedChain({ head: 100 }),
-  broker = createFakeBroker(),
+  broker = createRecordingBroker(),
   store = createMemoryCoverageStore(),
   start = 'resume',
   token = 1,

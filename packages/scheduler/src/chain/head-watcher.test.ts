@@ -85,7 +85,7 @@ describe('HeadWatcher', () => {
     chain.fail(3, { request: 'head' })
     const { watcher, seen, pass } = watch({ chain, logger })
     await pass(2_500)
-    expect(warnings).toEqual(Array.from({ length: 3 }, () => 'Chain does not answer; trying again'))
+    expect(warnings).toEqual(Array.from({ length: 3 }, () => 'the chain does not answer; trying again'))
     expect(watcher.isHealthy()).toBe(false)
     await pass(1_000)
     expect(seen).toEqual([[100, 100]])

@@ -1,5 +1,6 @@
 import type { BlockHeader, ChainSource, Head, Logger } from '@blockmill/core'
 
+import { failureFields } from '../failure-fields.ts'
 import type { SchedulerMetrics } from '../scheduler-metrics.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import { createWakeUp } from '../wake-up.ts'
@@ -85,13 +86,16 @@ export class HeadWatcher {
     const { source, logger } = this.#options
     try {
       const [finalized, latest] = await unlessAborted(Promise.all([source.finalized(), source.head()]), signal)
-      if (!this.#answers) logger.info({ finalized: finalized.number, latest: latest.number }, 'Chain answers')
+      if (!this.#answers) logger.info({ finalized: finalized.number, latest: latest.number }, 'the chain answers')
       this.#answers = true
       this.#see({ finalized, latest })
     } catch (error) {
       if (signal.aborted) return
       this.#answers = false
-      logger.warn({ err: error, retryInMs: this.#options.pollIntervalMs }, 'Chain does not answer; trying again')
+      logger.warn(
+        { ...failureFields(error), retryInMs: this.#options.pollIntervalMs },
+        'the chain does not answer; trying again',
+      )
     }
   }
 
@@ -103,7 +107,7 @@ export class HeadWatcher {
       metrics.headSeen(head, heads[head])
       this.#times[head].see(heads[head].number, Date.now())
       if (seen[head].number < heads[head].number) {
-        logger.debug({ head, seen: seen[head].number, highest: heads[head].number }, 'Endpoint lags')
+        logger.debug({ head, seen: seen[head].number, highest: heads[head].number }, 'the endpoint lags')
       }
     }
     this.#heads = heads

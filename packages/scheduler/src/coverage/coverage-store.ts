@@ -1,4 +1,11 @@
-import { type BlockRange, type BlockSet, fromMultirange, type Head, type JsonObject, RetryableError } from '@blockmill/core'
+import {
+  type BlockRange,
+  type BlockSet,
+  fromMultirange,
+  type Head,
+  type JsonObject,
+  RetryableError,
+} from '@blockmill/core'
 
 import type { Sql } from '../sql.ts'
 

@@ -1,5 +1,6 @@
 import { type Logger, RetryableError } from '@blockmill/core'
 
+import { failureFields } from '../failure-fields.ts'
 import { backoffMs } from '../backoff.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
 import type { SchedulerMetrics } from '../scheduler-metrics.ts'
@@ -47,7 +48,7 @@ export function createCoverageWriter({ store, token, signal, logger, metrics }: 
       } catch (error) {
         if (isLeaseLost(error) || !(error instanceof RetryableError)) throw error
         const retryInMs = Math.min(5_000, backoffMs(failures))
-        logger.warn({ err: error, retryInMs }, 'Coverage could not be written; trying again')
+        logger.warn({ ...failureFields(error), retryInMs }, 'coverage could not be written; trying again')
         await pause(retryInMs, signal)
       }
     }

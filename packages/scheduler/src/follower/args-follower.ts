@@ -11,6 +11,7 @@ import {
   union,
 } from '@blockmill/core'
 
+import { failureFields } from '../failure-fields.ts'
 import { backoffMs } from '../backoff.ts'
 import type { Coverage } from '../coverage/coverage-store.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
@@ -121,7 +122,7 @@ export class ArgsFollower {
       const retryInMs = this.#setBack(work.cause)
       logger.error(
         { err: failure.error, block: failure.block, retryInMs },
-        'Condition failed; its block is tried again',
+        'a condition failed; its block is tried again',
       )
     } catch (error) {
       if (abandoned.aborted) return
@@ -130,7 +131,10 @@ export class ArgsFollower {
         return
       }
       const level = error instanceof RetryableError ? 'warn' : 'error'
-      logger[level]({ err: error, range: work.range, retryInMs: this.#setBack(work.cause) }, 'Blocks not scheduled yet')
+      logger[level](
+        { ...failureFields(error), range: work.range, retryInMs: this.#setBack(work.cause) },
+        'blocks could not be scheduled; trying again',
+      )
     }
   }
 

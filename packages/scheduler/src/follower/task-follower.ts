@@ -1,5 +1,6 @@
 import type { AnyTaskDefinition, JsonObject } from '@blockmill/core'
 
+import { failureFields } from '../failure-fields.ts'
 import { backoffMs } from '../backoff.ts'
 import type { Coverage } from '../coverage/coverage-store.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
@@ -70,7 +71,7 @@ export class TaskFollower {
     } catch (error) {
       if (ports.abandoned.aborted) return false
       ports.metrics.conditionFailed(definition.name)
-      log.error({ err: error, head, retryInMs }, 'Arguments of the task could not be had; trying again')
+      log.error({ err: error, head, retryInMs }, 'the arguments of a task could not be had; trying again')
       return false
     }
     this.#warnWithoutArgs(argsList)
@@ -82,7 +83,7 @@ export class TaskFollower {
     } catch (error) {
       if (ports.abandoned.aborted) return false
       if (isLeaseLost(error)) ports.onLeaseLost(error)
-      else log.warn({ err: error, retryInMs }, 'Task could not be put on record; trying again')
+      else log.warn({ ...failureFields(error), retryInMs }, 'a task could not be put on record; trying again')
       return false
     }
   }
@@ -98,7 +99,7 @@ export class TaskFollower {
 
   #warnWithoutArgs(argsList: readonly { readonly args: JsonObject }[]): void {
     if (argsList.length === 0 && !this.#hasWarned) {
-      this.#options.ports.logger.warn({ task: this.#options.definition.name }, 'Task has no arguments and so no runs')
+      this.#options.ports.logger.warn({ task: this.#options.definition.name }, 'a task has no arguments and so no runs')
     }
     this.#hasWarned = argsList.length === 0
   }

@@ -1,5 +1,6 @@
 import type { Logger } from '@blockmill/core'
 
+import { failureFields } from '../failure-fields.ts'
 import type { Sql } from '../sql.ts'
 import { pause } from '../wake-up.ts'
 
@@ -51,7 +52,7 @@ export async function leadWhileHeld(options: LeaseOptions, signal: AbortSignal, 
   while (!signal.aborted) {
     const token = await acquire(options, signal)
     if (token === undefined) return
-    logger.info({ chain, holder, token }, 'Leading: this scheduler is the active one of its chain')
+    logger.info({ chain, holder, token }, 'leading: this scheduler is the active one of its chain')
     const lost = new AbortController()
     const done = new AbortController()
     const renewing = renewUntil(options, token, done.signal, lost)
@@ -74,10 +75,13 @@ async function acquire(
     try {
       const [acquired] = await sql.query<{ token: number }>(ACQUIRE, [chain, holder, ttlMs])
       if (acquired !== undefined) return acquired.token
-      if (!isWaiting) logger.info({ chain, holder }, 'Standing by: another scheduler is the active one of this chain')
+      if (!isWaiting) logger.info({ chain, holder }, 'standing by: another scheduler is the active one of this chain')
       isWaiting = true
     } catch (error) {
-      logger.warn({ err: error, retryInMs: ASK_EVERY_MS }, 'Lease could not be asked for; trying again')
+      logger.warn(
+        { ...failureFields(error), retryInMs: ASK_EVERY_MS },
+        'the lease could not be asked for; trying again',
+      )
     }
     await pause(Math.min(ASK_EVERY_MS, ttlMs), signal)
   }
@@ -96,12 +100,15 @@ async function renewUntil(
     try {
       const renewed = await sql.query(RENEW, [chain, token, ttlMs])
       if (renewed.length === 0) {
-        logger.warn({ chain, token }, 'Lease lost: another scheduler has taken over')
+        logger.warn({ chain, token }, 'lease lost: another scheduler has taken over')
         lost.abort()
         return
       }
     } catch (error) {
-      logger.warn({ err: error, retryInMs: RENEW_EVERY_MS }, 'Lease could not be renewed; trying again')
+      logger.warn(
+        { ...failureFields(error), retryInMs: RENEW_EVERY_MS },
+        'the lease could not be renewed; trying again',
+      )
     }
   }
 }
@@ -111,6 +118,6 @@ async function release({ sql, chain, logger }: LeaseOptions, token: number): Pro
     await sql.query(RELEASE, [chain, token])
   } catch (error) {
     // It runs out by itself; a standby then waits a few seconds longer.
-    logger.debug({ err: error }, 'Lease could not be given back')
+    logger.debug({ err: error }, 'the lease could not be given back')
   }
 }

@@ -1,0 +1,55 @@
+import { type TaskMessage, taskMessageCodec } from '@blockmill/core'
+import { createFakeBroker, type FakeBroker } from '@blockmill/testkit'
+
+/** A broker in memory that keeps what is published, and confirms it when a test lets it. */
+export interface RecordingBroker extends FakeBroker {
+  /** In the order in which they were published, confirmed or not. */
+  readonly messages: readonly TaskMessage[]
+  /** Blocks of the messages of one task, in that order. */
+  blocks(task: string): number[]
+  /** With `false`, messages are no longer confirmed until it is `true` again. */
+  confirm(enabled: boolean): void
+  /** Makes the next publishes fail. */
+  failNext(times: number, error: Error): void
+  /** What `depth` answers from now on. */
+  setDepth(messages: number): void
+}
+
+export function createRecordingBroker(): RecordingBroker {
+  const broker = createFakeBroker()
+  const messages: TaskMessage[] = []
+  let confirms = Promise.withResolvers<void>()
+  confirms.resolve()
+  let failures: { left: number; error: Error } | undefined
+  let ready = 0
+
+  // Declared as soon as the test lets go of the event loop, and so before anything is published.
+  void broker.declare(broker.topology.base())
+  broker.onPublish = ({ body }) => {
+    if (failures !== undefined && failures.left > 0) {
+      failures.left -= 1
+      return failures.error
+    }
+    messages.push(taskMessageCodec.decode(body))
+    return confirms.promise
+  }
+
+  return Object.assign(broker, {
+    messages,
+    depth: async () => ({ messages: ready, consumers: 0 }),
+    blocks: (task: string) =>
+      messages
+        .filter((message) => message.task === task)
+        .flatMap(({ items }) => items.map(({ block }) => block?.number ?? -1)),
+    confirm(enabled: boolean) {
+      if (enabled) confirms.resolve()
+      else confirms = Promise.withResolvers()
+    },
+    failNext(times: number, error: Error) {
+      failures = { left: times, error }
+    },
+    setDepth(depth: number) {
+      ready = depth
+    },
+  })
+}
