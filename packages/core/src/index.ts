@@ -52,6 +52,8 @@ export {
 } from './range/block-range.ts'
 export { everyBlock, everyNBlocks, isPeriodic, never } from './task/condition.ts'
 export { defineTask, isTaskDefinition, MAX_CHUNK, MAX_RESULT_BYTES } from './task/define-task.ts'
+export { byteSize, formatBytes } from './task/byte-size.ts'
+export { ISOLATIONS } from './task/isolation.ts'
 export { discoverTasks } from './task/discovery.ts'
 export { durationMs, formatDuration } from './task/duration.ts'
 export { canonicalJson, findNonJson } from './task/json.ts'
@@ -130,6 +132,8 @@ export type {
   TaskOptions,
 } from './task/define-task.ts'
 export type { Duration } from './task/duration.ts'
+export type { ByteSize } from './task/byte-size.ts'
+export type { Isolation, IsolationOptions } from './task/isolation.ts'
 export type { Json, JsonObject } from './task/json.ts'
 export type { Lane } from './task/lane.ts'
 export type { RegisteredTask, TaskRegistry } from './task/registry.ts'

@@ -84,3 +84,24 @@ test('workers need no database', () => {
 test('postpones may be without limit', () => {
   expect(parseSetting(workerSettings.maxPostpones, 'unlimited')).toEqual({ value: null })
 })
+
+test.each([
+  ['512MiB', 536_870_912],
+  ['1.5GB', 1_500_000_000],
+  ['16777216', 16_777_216],
+])('memory per child %j is %d bytes', (text, bytes) => {
+  expect(parseSetting(workerSettings.maxMemoryPerChildBytes, text)).toEqual({ value: bytes })
+})
+
+test.each(['200000', '1MiB', '-1', 'much'])(
+  'memory per child %j is refused: less than a process takes, or no size',
+  (text) => {
+    expect(parseSetting(workerSettings.maxMemoryPerChildBytes, text)).toEqual({
+      problem: expect.stringContaining('a size from 16 MiB up') as string,
+    })
+  },
+)
+
+test.each(['0', '-1', '1.5', 'all'])('%j tasks per child are refused', (text) => {
+  expect(parseSetting(workerSettings.maxTasksPerChild, text)).toHaveProperty('problem')
+})

@@ -1,3 +1,5 @@
+import { type ByteSize, byteSize, formatBytes } from '../task/byte-size.ts'
+import { MIN_MEMORY_PER_CHILD } from '../task/isolation.ts'
 import { isQueueName } from '../task/queue-name.ts'
 import { defineSettings } from './define-settings.ts'
 import { setting } from './setting.ts'
@@ -45,6 +47,33 @@ export const workerSettings = defineSettings({
     min: 1,
     max: 65_535,
   }),
+  maxChildren: setting.integer({
+    key: 'BLOCKMILL_MAX_CHILDREN',
+    flag: 'max-children',
+    description:
+      'threads and processes that run isolated tasks at once; otherwise the number of processors, at least 2',
+    min: 1,
+    max: 10_000,
+  }),
+  maxTasksPerChild: setting.integer({
+    key: 'BLOCKMILL_MAX_TASKS_PER_CHILD',
+    flag: 'max-tasks-per-child',
+    description: 'tasks after which a thread or process is replaced, where a task does not say itself; otherwise never',
+    min: 1,
+    max: 1_000_000_000,
+  }),
+  maxMemoryPerChildBytes: setting.custom<number | undefined, { key: string; flag: string; description: string }>(
+    {
+      key: 'BLOCKMILL_MAX_MEMORY_PER_CHILD',
+      flag: 'max-memory-per-child',
+      description:
+        'memory above which a thread or process is replaced after a task, where the task does not say itself; otherwise never',
+    },
+    {
+      rule: `a size from ${formatBytes(MIN_MEMORY_PER_CHILD)} up, such as 512MiB or 2GB; a plain number counts bytes`,
+      parse: parseMemory,
+    },
+  ),
   graceMs: setting.duration({
     key: 'BLOCKMILL_GRACE',
     flag: 'grace',
@@ -84,4 +113,14 @@ function parseMaxPostpones(text: string): number | null | undefined {
   if (text === 'unlimited') return null
   const number = /^\d+$/.test(text) ? Number(text) : Number.NaN
   return Number.isSafeInteger(number) ? number : undefined
+}
+
+function parseMemory(text: string): number | undefined {
+  try {
+    const bytes = byteSize(/^\d+$/.test(text) ? Number(text) : (text as ByteSize), 'BLOCKMILL_MAX_MEMORY_PER_CHILD')
+    return bytes >= MIN_MEMORY_PER_CHILD ? bytes : undefined
+  } catch {
+    // Not a size: the rule of the setting says what is.
+    return undefined
+  }
 }

@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   TASK_TIMED_OUT: 'An attempt ran longer than its timeout.',
   TASK_EXPIRED: 'A task was not started before its expiry.',
   TASK_STUCK: 'A handler ignored its aborted signal past the grace period.',
+  TASK_CHILD_LOST: 'The thread or process that ran an attempt ended before the attempt did, or could not be started.',
   MAX_POSTPONES_REACHED: 'A task postponed itself more often than its limit allows.',
   WORKER_STOPPING: 'A worker stopped before an attempt had ended; the task will be delivered again.',
   SERVICE_UNAVAILABLE: 'A private broker or database for tests and the demo could not be started.',

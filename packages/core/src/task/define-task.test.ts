@@ -33,6 +33,7 @@ describe('a task definition', () => {
       head: 'finalized',
       backfill: { lookback: 0, queue: 'default', chunk: 1 },
       retry: {},
+      isolation: 'none',
       run,
     })
     expect(isTaskDefinition(definition)).toBe(true)
@@ -54,6 +55,9 @@ describe('a task definition', () => {
         retry: { maxAttempts: 50, jitter: true },
         maxPostpones: null,
         timeout: '25m',
+        isolation: 'process',
+        maxTasksPerChild: 100,
+        maxMemoryPerChild: '512MiB',
         run,
       }),
     ).toMatchObject({
@@ -67,6 +71,9 @@ describe('a task definition', () => {
       retry: { maxAttempts: 50, jitter: true },
       maxPostpones: null,
       timeoutMs: 1_500_000,
+      isolation: 'process',
+      maxTasksPerChild: 100,
+      maxMemoryPerChildBytes: 536_870_912,
     })
   })
 
@@ -107,6 +114,21 @@ describe('a definition is refused', () => {
     ['with a timeout without a unit', { timeout: '25' }, /timeout is "25", which is not a duration/],
     ['with a list of chains that is none', { chains: 'finney' }, /chains is "finney"/],
     ['with no chain', { chains: [] }, /chains is \[\]/],
+    ['with an unknown isolation', { isolation: 'container' }, /isolation is "container".*none, thread, process/],
+    ['with zero tasks per child', { isolation: 'thread', maxTasksPerChild: 0 }, /maxTasksPerChild is 0; .*from 1 up/],
+    ['with half a task per child', { isolation: 'thread', maxTasksPerChild: 0.5 }, /maxTasksPerChild is 0\.5/],
+    [
+      'with less memory per child than Node itself takes',
+      { isolation: 'process', maxMemoryPerChild: '1MiB' },
+      /maxMemoryPerChild is "1MiB"; it must be at least 16 MiB/,
+    ],
+    [
+      'with memory per child without a unit',
+      { isolation: 'process', maxMemoryPerChild: '512' },
+      /maxMemoryPerChild is "512", which is not a size/,
+    ],
+    ['with tasks per child but without one', { maxTasksPerChild: 5 }, /maxTasksPerChild is 5, but .*not isolated/],
+    ['with memory per child but without one', { maxMemoryPerChild: '1GB' }, /maxMemoryPerChild is 1GB, but .*not isol/],
     ['with a retry policy that breaks its rules', { retry: { maxAttempts: 0 } }, /retry\.maxAttempts is 0/],
     ['with arguments that are no list', { args: { netuid: 1 } }, /args is \{"netuid":1\}/],
     ['with an argument that is no object', { args: [1] }, /args\[0\] is 1; it must be an object/],

@@ -4,8 +4,10 @@ import type { Head } from '../chain/chain-source.ts'
 import { HEADS } from '../chain/chain-source.ts'
 import { ConfigurationError } from '../errors/blockmill-error.ts'
 import type { Logger } from '../observability/logger.ts'
+import { byteSize } from './byte-size.ts'
 import { type Condition, everyBlock } from './condition.ts'
 import { type Duration, durationMs } from './duration.ts'
+import { type Isolation, type IsolationOptions, isolationProblems } from './isolation.ts'
 import { findNonJson, type JsonObject } from './json.ts'
 import { assertQueueName, DEFAULT_QUEUE } from './queue-name.ts'
 import { type RetryPolicy, retryPolicyProblems } from './retry-policy.ts'
@@ -57,7 +59,7 @@ export interface BackfillOptions {
 export type TaskArgs<Args> = readonly Args[] | (() => readonly Args[] | Promise<readonly Args[]>)
 
 /** What is given to `defineTask`. */
-export interface TaskOptions<Args extends JsonObject, Result> {
+export interface TaskOptions<Args extends JsonObject, Result> extends IsolationOptions {
   /** Unique in the tasks package; 1–128 of letters, digits, `.`, `_`, `-`. */
   readonly name: string
   /** Which blocks it runs for. Default: every block. */
@@ -99,6 +101,9 @@ export interface TaskDefinition<Args extends JsonObject = JsonObject, Result = u
   readonly retry: RetryPolicy
   readonly maxPostpones?: number | null
   readonly timeoutMs?: number
+  readonly isolation: Isolation
+  readonly maxTasksPerChild?: number
+  readonly maxMemoryPerChildBytes?: number
   readonly run: (context: TaskContext<Args>) => Result | Promise<Result>
 }
 
@@ -150,6 +155,11 @@ export function defineTask<Args extends JsonObject, Result>(
     retry: options.retry ?? {},
     ...(options.maxPostpones !== undefined && { maxPostpones: options.maxPostpones }),
     ...(options.timeout !== undefined && { timeoutMs: durationMs(options.timeout, 'timeout') }),
+    isolation: options.isolation ?? 'none',
+    ...(options.maxTasksPerChild !== undefined && { maxTasksPerChild: options.maxTasksPerChild }),
+    ...(options.maxMemoryPerChild !== undefined && {
+      maxMemoryPerChildBytes: byteSize(options.maxMemoryPerChild, 'maxMemoryPerChild'),
+    }),
     run: options.run,
   }
 }
@@ -191,6 +201,7 @@ function taskProblems<Args extends JsonObject, Result>(options: TaskOptions<Args
     ...whole('backfill.chunk', backfill.chunk, 1, MAX_CHUNK),
     ...whole('maxPostpones', options.maxPostpones ?? undefined, 0, Number.MAX_SAFE_INTEGER),
     ...(options.timeout === undefined ? [] : timeoutProblems(options.timeout)),
+    ...isolationProblems(options),
     ...retryPolicyProblems(options.retry ?? {}),
     ...(Array.isArray(options.args)
       ? options.args.flatMap((args: unknown, index) => argsProblems(args, options.schema, `args[${index}]`))
