@@ -1,4 +1,7 @@
-import { type Logger, neverGrows, type TaskRegistry } from '@blockmill/core'
+import { formatDuration, type Logger, neverGrows, type TaskRegistry } from '@blockmill/core'
+
+/** How long RabbitMQ lets a delivery go without an ack, unless it is configured otherwise. */
+const CONSUMER_TIMEOUT_MS = 30 * 60_000
 
 /** Says which tasks a worker can execute, and warns of what is allowed but hardly meant. */
 export function logTasks(registry: TaskRegistry, logger: Logger): void {
@@ -8,6 +11,13 @@ export function logTasks(registry: TaskRegistry, logger: Logger): void {
     logger.info({ task: definition.name, queue: definition.queue, file }, 'Task')
     if (neverGrows(definition.retry)) {
       logger.warn({ task: definition.name }, 'its back-off never grows: every power of one is one; use a base above 1m')
+    }
+    if ((definition.timeoutMs ?? 0) > CONSUMER_TIMEOUT_MS) {
+      const timeout = formatDuration(definition.timeoutMs ?? 0)
+      logger.warn(
+        { task: definition.name, timeout },
+        'its timeout is above the 30m after which RabbitMQ delivers again',
+      )
     }
   }
   if (tasks.length === 0) logger.warn('There is nothing to execute: every message will go to the dead queue')

@@ -1,6 +1,9 @@
 import { hostname } from 'node:os'
 import {
   type ConfigOf,
+  ConfigurationError,
+  DEFAULT_QUEUE,
+  isQueueName,
   RETRY_DEFAULTS,
   type RetryDefaults,
   SMALLEST_DELAY_MS,
@@ -36,12 +39,15 @@ export interface WorkerConfig {
   readonly smallestDelayMs: number
 }
 
-/** The settings with defaults in place. */
+/**
+ * The settings with defaults in place.
+ *
+ * @throws ConfigurationError `CONFIG_INVALID` with every rule that they break.
+ */
 export function workerConfig(given: Partial<WorkerConfig>): WorkerConfig {
   const concurrency = given.concurrency ?? 50
-  return {
+  const config = {
     name: `${hostname()}-${process.pid}`,
-    queues: ['default'],
     concurrency,
     prefetch: 2 * concurrency,
     graceMs: 30_000,
@@ -52,7 +58,39 @@ export function workerConfig(given: Partial<WorkerConfig>): WorkerConfig {
     retry: RETRY_DEFAULTS,
     smallestDelayMs: SMALLEST_DELAY_MS,
     ...given,
+    // A queue that is named twice is served once.
+    queues: [...new Set(given.queues ?? [DEFAULT_QUEUE])],
   }
+  const problems = configProblems(config)
+  if (problems.length === 0) return config
+  throw new ConfigurationError('CONFIG_INVALID', `The worker's settings are not valid:\n${problems.join('\n')}`)
+}
+
+/** The settings that are numbers, with the least that each may be. */
+const LEAST = {
+  concurrency: 1,
+  prefetch: 1,
+  graceMs: 0,
+  stuckGraceMs: 0,
+  heartbeatMs: 1,
+  postponeDelayMs: 0,
+  maxPostpones: 0,
+  smallestDelayMs: 1,
+} as const
+
+function configProblems(config: WorkerConfig): string[] {
+  const { name, queues } = config
+  const problems = queues
+    .filter((queue) => !isQueueName(queue))
+    .map((queue) => `  - queues holds ${JSON.stringify(queue)}; a queue name is 1 to 64 of a-z, 0-9, '_' and '-'`)
+  if (queues.length === 0) problems.push('  - queues is empty; name at least one')
+  if (name === '') problems.push('  - name is empty; leave it out for <host>-<pid>')
+  for (const [key, from] of Object.entries(LEAST)) {
+    const value = config[key as keyof typeof LEAST]
+    if (value === null || (Number.isSafeInteger(value) && value >= from)) continue
+    problems.push(`  - ${key} is ${value}; it must be a whole number from ${from} up`)
+  }
+  return problems
 }
 
 /** The worker's part of the settings that its process was started with. */

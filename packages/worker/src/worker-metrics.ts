@@ -19,7 +19,9 @@ export interface WorkerGauges {
   readonly buffered: () => number
 }
 
-/** Registers the worker's metrics. `docs/metrics.md` lists them. */
+/**
+ * Registers the worker's metrics. A registry takes them once, so workers that share a process need one each.
+ */
 export function createWorkerMetrics(register: Metrics, { slots, slotsUsed, buffered }: WorkerGauges): WorkerMetrics {
   const labelNames = ['task', 'queue'] as const
   const registers = [register]

@@ -1,5 +1,4 @@
 import {
-  assertQueueName,
   type Broker,
   type ChainAccess,
   delayLadder,
@@ -65,7 +64,7 @@ const PROGRESS_BACKLOG = 1_000
  * - **stopping**: what arrives late is given back, what runs may finish. Ends when nothing is held, or with the grace.
  * - **stopped**: whatever a handler still does has no effect on the broker.
  *
- * @throws ConfigurationError `TASK_DEFINITION_INVALID` when a queue's name is invalid.
+ * @throws ConfigurationError `CONFIG_INVALID` with every setting that is out of range.
  */
 export function createWorker({
   config: given = {},
@@ -78,7 +77,6 @@ export function createWorker({
   random = Math.random,
 }: WorkerOptions): Worker {
   const config = workerConfig(given)
-  for (const queue of config.queues) assertQueueName(queue, 'queues')
   const ladder = delayLadder(config.smallestDelayMs)
   const rules = { ...config, ladder, random }
   const stopped = new AbortController()

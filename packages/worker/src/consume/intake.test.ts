@@ -61,6 +61,12 @@ describe('what cannot be tried', () => {
   })
 })
 
+it('refuses arguments that are nested too deeply to be looked at', () => {
+  const depth = 100_000
+  const nested = JSON.stringify(message()).replace('"args":{}', `"args":{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`)
+  expect(admit(delivery(Buffer.from(nested)))).toMatchObject({ type: 'dead' })
+})
+
 it('runs the sound items of a chunk and refuses the others as a message of their own', () => {
   const [good, bad] = [item(1, { netuid: 1 }), item(2, { netuid: null })]
   const admission = admit(delivery(message({ task: 'typed', items: [good, bad] })))

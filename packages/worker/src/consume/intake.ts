@@ -1,5 +1,6 @@
 import {
   argsProblems,
+  type ArgsSchema,
   type DeadReason,
   type Delivery,
   type TaskItem,
@@ -56,7 +57,7 @@ export function createIntake({ registry, chainId, smallestDelayMs, now }: Intake
     const remainingMs = message.notBefore === undefined ? 0 : Date.parse(message.notBefore) - now()
     if (remainingMs > smallestDelayMs) return { type: 'early', message, remainingMs }
 
-    const { fit, unfit, problems } = sortItems(message.items, (item) => argsProblems(item.args, definition.schema))
+    const { fit, unfit, problems } = sortItems(message.items, definition.schema)
     if (fit.length === 0) return { type: 'dead', reason: 'invalid_args', error: problems.join('; ') }
     sequence += 1
     const unit = createWorkUnit(delivery, message, definition, { items: fit, sequence })
@@ -65,14 +66,23 @@ export function createIntake({ registry, chainId, smallestDelayMs, now }: Intake
   }
 }
 
-function sortItems(items: TaskItem[], problemsOf: (item: TaskItem) => string[]) {
+function sortItems(items: TaskItem[], schema: ArgsSchema | undefined) {
   const unfit: TaskItem[] = []
   const problems: string[] = []
   for (const item of items) {
-    const found = problemsOf(item)
+    const found = itemProblems(item, schema)
     if (found.length === 0) continue
     unfit.push(item)
     problems.push(`task ${item.id}: ${found.join(', ')}`)
   }
   return { fit: unfit.length === 0 ? items : items.filter((item) => !unfit.includes(item)), unfit, problems }
+}
+
+function itemProblems({ args }: TaskItem, schema: ArgsSchema | undefined): string[] {
+  try {
+    return argsProblems(args, schema)
+  } catch (error) {
+    // Nested so deeply that looking at them exhausts the stack.
+    return [`args cannot be checked: ${(error as Error).message}`]
+  }
 }

@@ -1,0 +1,37 @@
+import { type AnyTaskDefinition, createLogger, defineTask } from '@blockmill/core'
+import { expect, it } from 'vitest'
+import { registry } from '../test/messages.ts'
+import { logTasks } from './log-tasks.ts'
+
+function linesFor(...definitions: AnyTaskDefinition[]): { level: number; msg: string; task?: string }[] {
+  const lines: { level: number; msg: string; task?: string }[] = []
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line) as (typeof lines)[0]) }
+  logTasks(registry(...definitions), createLogger({ service: 'worker', destination }))
+  return lines
+}
+
+const WARN = 40
+const run = (): void => undefined
+
+it('says how many tasks there are and lists them', () => {
+  const lines = linesFor(defineTask({ name: 'b', run }), defineTask({ name: 'a', run }))
+  expect(lines.map(({ msg, task }) => [msg, task])).toEqual([
+    ['Synced 2 tasks', undefined],
+    ['Task', 'a'],
+    ['Task', 'b'],
+  ])
+})
+
+it.each([
+  [
+    'a back-off that never grows',
+    defineTask({ name: 'a', retry: { backoff: { type: 'exponential', base: '1m' } }, run }),
+  ],
+  ['a timeout longer than the broker waits for an ack', defineTask({ name: 'a', timeout: '31m', run })],
+])('warns of %s', (_, definition) => {
+  expect(linesFor(definition).filter(({ level }) => level === WARN)).toHaveLength(1)
+})
+
+it('warns when there is nothing to execute', () => {
+  expect(linesFor().filter(({ level }) => level === WARN)).toHaveLength(1)
+})
