@@ -21,13 +21,32 @@ export interface Broker {
    * `BROKER_TOPOLOGY_MISMATCH` when something exists with other arguments.
    */
   start(signal?: AbortSignal): Promise<void>
-  /** Declares, now and after every reconnect. What is declared already costs nothing. */
+  /**
+   * Declares, now and after every reconnect. What is declared already costs nothing. Before the start it is only remembered;
+   * while there is no connection it waits for one.
+   *
+   * @throws ConfigurationError `BROKER_TOPOLOGY_MISMATCH` or `BROKER_REFUSED` naming what the broker refused, which is then
+   * forgotten; RetryableError `BROKER_UNREACHABLE` when the client stops first.
+   */
   declare(declarations: Declarations): Promise<void>
+  /**
+   * Resolves when the queue is consumed for the first time; tries again until it can be, with one log line for each failure.
+   *
+   * @throws ConfigurationError `CONFIG_INVALID` for a prefetch outside 1 to 65535; RetryableError `BROKER_UNREACHABLE` when
+   * the client stops first.
+   */
   consume(options: ConsumeOptions): Promise<Subscription>
-  /** Depth of a queue; `undefined` when it does not exist. */
+  /**
+   * Depth of a queue; `undefined` when it does not exist.
+   *
+   * @throws RetryableError `BROKER_UNREACHABLE` when there is no connection.
+   */
   depth(queue: string): Promise<QueueDepth | undefined>
   /** True while both connections are open and publishing is not blocked by a broker alarm. */
   isReady(): boolean
-  /** Waits until everything published is confirmed, then closes both connections. Idempotent. */
+  /**
+   * Stops deliveries, waits until everything published is confirmed, for at most 10 s by default, and closes both
+   * connections. Also when the start never succeeded. Idempotent, and final: a stopped client does not start again.
+   */
   stop(): Promise<void>
 }

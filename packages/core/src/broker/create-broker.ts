@@ -4,14 +4,13 @@ import { BlockmillError, RetryableError } from '../errors/blockmill-error.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metrics } from '../observability/metrics.ts'
 import { registerBrokerMetrics } from './broker-metrics.ts'
-import { REPLY_CODES, replyCode } from './broker-refusal.ts'
 import { parseBrokerUrl } from './broker-url.ts'
 import type { Broker, QueueDepth } from './broker.ts'
-import { closeChannel } from './close-channel.ts'
 import { ConfirmPublisher } from './confirm-publisher.ts'
 import type { ConsumeOptions, Subscription } from './consumer.ts'
 import { type Declaration, declarationKey, declareOn, listDeclarations } from './declare.ts'
 import { type ConnectionRole, ManagedConnection } from './managed-connection.ts'
+import { queueDepth } from './queue-depth.ts'
 import { QueueSubscription } from './queue-subscription.ts'
 import { RECONNECT_RANGE, type ReconnectRange } from './reconnect-delay.ts'
 import type { Declarations, Topology } from './topology.ts'
@@ -104,7 +103,12 @@ class AmqpBroker implements Broker {
   }
 
   async consume(options: ConsumeOptions): Promise<Subscription> {
-    if (this.#stopping !== undefined) throw notConnected(`consume queue "${options.queue}"`)
+    if (this.#stopping !== undefined) {
+      throw new RetryableError(
+        'BROKER_UNREACHABLE',
+        `The broker client was stopped before it could consume "${options.queue}".`,
+      )
+    }
     const subscription: QueueSubscription = new QueueSubscription({
       ...options,
       logger: this.#logger,
@@ -123,21 +127,8 @@ class AmqpBroker implements Broker {
     return subscription
   }
 
-  async depth(queue: string): Promise<QueueDepth | undefined> {
-    const { connection } = this.#connections.consume
-    if (connection === undefined) throw notConnected(`count the messages of queue "${queue}"`)
-    const channel = await connection.createChannel()
-    // A missing queue closes the channel; the operation below throws why.
-    channel.on('error', () => {})
-    try {
-      const { messageCount, consumerCount } = await channel.checkQueue(queue)
-      return { messages: messageCount, consumers: consumerCount }
-    } catch (error) {
-      if (replyCode(error) === REPLY_CODES.notFound) return undefined
-      throw error
-    } finally {
-      await closeChannel(channel)
-    }
+  depth(queue: string): Promise<QueueDepth | undefined> {
+    return queueDepth(this.#connections.consume.connection, queue)
   }
 
   isReady(): boolean {
@@ -258,8 +249,4 @@ class AmqpBroker implements Broker {
       }
     }
   }
-}
-
-function notConnected(what: string): RetryableError {
-  return new RetryableError('BROKER_UNREACHABLE', `There is no connection to the broker to ${what}.`)
 }

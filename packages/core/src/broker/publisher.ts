@@ -17,8 +17,9 @@ export interface Publisher {
    * Resolves when the broker has confirmed the message. Survives reconnects: what was not confirmed is published again, so
    * a message may arrive twice, never not at all. Waits while the window is full or the broker has blocked publishing.
    *
-   * @throws RetryableError `BROKER_PUBLISH_FAILED` when the broker rejects or returns the message, or when the publisher
-   * stops before it is confirmed.
+   * @throws RetryableError `BROKER_PUBLISH_FAILED` when the broker refuses the message five times within about 1.5 s, returns
+   * it as unroutable, or closes the channel twice because of it, or when the publisher stops before it is confirmed.
+   * NonRetryableError of the same code when AMQP cannot carry it: headers over 64 KiB, say.
    */
   publish(message: OutgoingMessage): Promise<void>
   /** Resolves as soon as a further message would not have to wait for the window: what producers pace themselves by. */

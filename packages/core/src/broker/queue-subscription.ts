@@ -182,7 +182,7 @@ export class QueueSubscription implements Subscription {
     if (this.#reason !== undefined) {
       this.#options.logger.warn(
         { queue: this.queue, reason: this.#reason, failures: this.#failures, retryInMs },
-        'Consumer lost; consuming again',
+        'Queue is not consumed; trying again',
       )
     }
     this.#changed = Promise.withResolvers()
