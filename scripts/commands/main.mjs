@@ -17,6 +17,7 @@ const COMMANDS = {
   blockmill: { does: 'the blockmill command, from source', run: blockmill },
   check: { does: 'format, lint, types and unit tests', run: check },
   test: { does: 'check, the packages, integration and end-to-end tests', run: testEverything },
+  'test:packages': { does: 'builds, packs and checks what would be published', run: testPackages },
   'test:unit': { does: 'unit tests; arguments go to vitest', run: (args) => vitest('unit', args) },
   'test:integration': { does: 'integration tests; arguments go to vitest', run: (args) => vitest('integration', args) },
   'test:e2e': { does: 'end-to-end tests; arguments go to vitest', run: (args) => vitest('e2e', args) },
@@ -47,10 +48,24 @@ async function check() {
 
 async function testEverything() {
   const results = await runStepsTogether([format, lint, types, vitestStep('unit')])
-  results.push(...(await runSteps([...buildSteps(), ...packSteps()])))
-  results.push(...(await runStepsTogether(packageSteps())))
+  results.push(...(await checkPackages()))
   results.push(...(await runSteps([vitestStep('integration'), vitestStep('e2e')])))
   return summarize(results)
+}
+
+async function testPackages() {
+  return summarize(await checkPackages())
+}
+
+async function checkPackages() {
+  const results = []
+  for (const step of [...buildSteps(), ...packSteps()]) {
+    const [result] = await runStepsTogether([step])
+    results.push(result)
+    // The rest looks at what this one makes.
+    if (result.failed > 0) return results
+  }
+  return [...results, ...(await runStepsTogether(packageSteps()))]
 }
 
 async function fix() {

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
+import process from 'node:process'
 
 import { nodeTool } from './step.mjs'
 
@@ -28,7 +29,10 @@ export function packSteps() {
   return [{ name: 'pack', command: 'pnpm', args }]
 }
 
-/** Checks what would be published: its files, its exports, its types; and the workspace for what nobody uses. */
+/**
+ * Checks what would be published: its files, its exports, its types, and that it works when installed; and the workspace
+ * for what nobody uses.
+ */
 export function packageSteps() {
   const checks = readdirSync(TARBALLS).flatMap((tarball) => {
     const file = path.join(TARBALLS, tarball)
@@ -40,5 +44,10 @@ export function packageSteps() {
       },
     ]
   })
-  return [{ name: 'knip', ...nodeTool('knip', ['--treat-config-hints-as-errors']) }, ...checks]
+  const installed = {
+    name: 'packages, installed',
+    command: process.execPath,
+    args: [path.join('scripts', 'commands', 'try-packages.mjs'), TARBALLS],
+  }
+  return [installed, { name: 'knip', ...nodeTool('knip', []) }, ...checks]
 }

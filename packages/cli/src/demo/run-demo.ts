@@ -112,15 +112,13 @@ async function startSystem(blockTime: number, signal: AbortSignal, cleanUp: Clea
   const workerSettings = { ...settings, BLOCKMILL_QUEUES: queues.join(',') }
   const monitor = start('monitor', settings, 'monitor')
   cleanUp(() => monitor.stop())
-  const others = [
-    start('scheduler', settings, 'scheduler', '--start', String(FIRST_BLOCK)),
-    start('worker-1', workerSettings, 'worker', '--name', 'worker-1'),
-    start('worker-2', workerSettings, 'worker', '--name', 'worker-2'),
-  ]
-  // Before the monitor, which records what they do in the end.
-  cleanUp(() => Promise.all(others.map((child) => child.stop())))
-  const children = [chain, monitor, ...others]
-  const [pageUrl] = await unlessAborted(signal, Promise.all([monitor, ...others].map(({ started }) => started)))
+  const workers = ['worker-1', 'worker-2'].map((name) => start(name, workerSettings, 'worker', '--name', name))
+  cleanUp(() => Promise.all(workers.map((worker) => worker.stop())))
+  const [pageUrl] = await unlessAborted(signal, Promise.all([monitor, ...workers].map(({ started }) => started)))
+  // Last, so that the first blocks do not wait for those that work on them.
+  const scheduler = start('scheduler', settings, 'scheduler', '--start', String(FIRST_BLOCK))
+  cleanUp(() => scheduler.stop())
+  await unlessAborted(signal, scheduler.started)
   say('  All are running.\n')
   say(`  Status page  ${pageUrl}`)
   say(`  Logs         ${LOGS}`)
@@ -130,7 +128,7 @@ async function startSystem(blockTime: number, signal: AbortSignal, cleanUp: Clea
   cleanUp(() => database.close())
   const head = watchHead(chainUrl)
   cleanUp(() => head.close())
-  return { registry, children, database, head: head.number }
+  return { registry, children: [chain, monitor, ...workers, scheduler], database, head: head.number }
 }
 
 async function followSystem(system: System, blocks: number | undefined, signal: AbortSignal): Promise<number> {
