@@ -103,9 +103,9 @@ describe('discovery', () => {
     expect(await found('.', './src/tasks/a.ts')).toHaveLength(1)
   })
 
-  it('finds nothing in an empty package', async () => {
-    await write({ 'src/index.ts': 'export {}' })
-    expect(await found()).toEqual([])
+  it('takes every module of a folder that is itself named tasks', async () => {
+    await write({ 'tasks/a.ts': moduleOf('a'), 'tasks/more/b.ts': moduleOf('b') })
+    expect((await found('./tasks')).map(({ name }) => name)).toEqual(['a', 'b'])
   })
 })
 
@@ -134,6 +134,14 @@ describe('discovery fails', () => {
     const failure = expect(found()).rejects
     await failure.toMatchObject({ code: 'TASK_MODULE_FAILED', message: expect.stringMatching(cause) as string })
     await expect(found()).rejects.toThrow('broken.ts')
+  })
+
+  it('when a package has no task, saying where tasks are looked for', async () => {
+    await write({ 'src/index.ts': moduleOf('elsewhere'), 'more/src/tasks.ts': moduleOf('a') })
+    await expect(found('./more', '.')).rejects.toMatchObject({
+      code: 'TASK_MODULE_FAILED',
+      message: expect.stringMatching(/^Tasks package '\.' has no task.*tasks\.ts/) as string,
+    })
   })
 
   it.each(['./missing', 'a-package-that-is-not-installed', '/nowhere/at/all'])(

@@ -1,6 +1,6 @@
 import { glob, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ConfigurationError } from '../errors/blockmill-error.ts'
 import { isTaskDefinition } from './define-task.ts'
@@ -9,24 +9,28 @@ import { createTaskRegistry, type RegisteredTask, type TaskRegistry } from './re
 /** Modules of a tasks package that are searched for tasks, below its `src` (or `dist` when there is no `src`). */
 const TASK_MODULES = '**/{tasks,block-tasks}.{ts,js,mts,mjs}'
 const TASK_FOLDER_MODULES = '**/tasks/**/*.{ts,js,mts,mjs}'
+/** Where the folder that is searched is itself named so. */
+const ALL_MODULES = '**/*.{ts,js,mts,mjs}'
 
 /**
  * Finds every task of the tasks packages: all exports made by `defineTask` of the modules that match `tasks.ts`,
- * `block-tasks.ts` or `tasks/**`.
+ * `block-tasks.ts` or `tasks/**`, below the package's `src` (or `dist`), or in a folder that is itself named `tasks`.
  *
  * @param sources package names, or paths of packages, folders or single modules.
  * @param from where names and relative paths are resolved; default the working directory.
- * @throws ConfigurationError `TASK_MODULE_FAILED` naming the module that could not be found or imported, `TASK_NAME_TAKEN`
- * naming both files of a doubled name.
+ * @throws ConfigurationError `TASK_MODULE_FAILED` naming the module that could not be found or imported, or the source that
+ * has no task; `TASK_NAME_TAKEN` naming both files of a doubled name.
  */
 export async function discoverTasks(sources: readonly string[], from: string = process.cwd()): Promise<TaskRegistry> {
   const found: RegisteredTask[] = []
   for (const source of sources) {
+    const before = found.length
     for (const file of await taskModules(source, from)) {
       for (const definition of await definitionsIn(file)) {
         found.push({ definition, file: relative(from, file) })
       }
     }
+    if (found.length === before) throw noTasks(source, from)
   }
   return createTaskRegistry(found)
 }
@@ -43,12 +47,21 @@ async function taskModules(source: string, from: string): Promise<string[]> {
   if (stats.isFile()) return [location]
   const root = await sourceFolder(location)
   const files = new Set<string>()
-  for (const pattern of [TASK_MODULES, TASK_FOLDER_MODULES]) {
+  const patterns = basename(root) === 'tasks' ? [ALL_MODULES] : [TASK_MODULES, TASK_FOLDER_MODULES]
+  for (const pattern of patterns) {
     for await (const file of glob(pattern, { cwd: root, exclude: (name) => name === 'node_modules' })) {
       if (!/\.(test|spec|d)\.[a-z]+$/.test(file)) files.add(join(root, file))
     }
   }
   return [...files].sort()
+}
+
+// A scheduler without tasks would look healthy and do nothing.
+function noTasks(source: string, from: string): ConfigurationError {
+  return new ConfigurationError(
+    'TASK_MODULE_FAILED',
+    `Tasks package '${source}' has no task, looked at from ${from}. Export what defineTask returns from a module named tasks.ts or block-tasks.ts, or from one in a folder named tasks, below src.`,
+  )
 }
 
 function locate(source: string, from: string): string {
