@@ -1,6 +1,7 @@
 export { startDevChain } from './chain/dev-chain.ts'
 export { JsonRpcError, startJsonRpcServer } from './chain/json-rpc-server.ts'
 export { createScriptedChain } from './chain/scripted-chain.ts'
+export { removeBrokerNamespace } from './services/broker-namespace.ts'
 export { startBroker } from './services/broker.ts'
 export { callManagement } from './services/management-api.ts'
 export { startNativeBroker } from './services/native-broker.ts'

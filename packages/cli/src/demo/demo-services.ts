@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto'
 
 import { createSilentLogger, migrate, openDatabase, waitForDatabase } from '@blockmill/core'
-import { createDatabase, dropDatabase, startBroker, startPostgres } from '@blockmill/testkit'
+import {
+  type Broker,
+  createDatabase,
+  dropDatabase,
+  removeBrokerNamespace,
+  startBroker,
+  startPostgres,
+} from '@blockmill/testkit'
 
 /** The broker and the database of the demo. */
 export interface DemoServices {
@@ -14,7 +21,7 @@ export interface DemoServices {
 
 /**
  * Starts a broker and a database, or uses those that the environment names: there, names of its own keep the demo apart
- * from what is there, and the database is dropped at the end.
+ * from what is there, and are removed at the end.
  *
  * @param log gets a line for each step that takes long, such as an installation.
  */
@@ -34,9 +41,19 @@ export async function startDemoServices(log: (line: string) => void): Promise<De
       BLOCKMILL_NAMESPACE: name,
     },
     async stop() {
+      if (broker.value.source === 'environment') await leaveBroker(broker.value, name, log)
       await Promise.all([broker.value.stop(), postgres.value.stop()])
     },
   }
+}
+
+async function leaveBroker(
+  { url, managementUrl }: Broker,
+  namespace: string,
+  log: (line: string) => void,
+): Promise<void> {
+  if (managementUrl !== undefined) await removeBrokerNamespace(managementUrl, url, namespace)
+  else log(`The broker has no management API here; delete its queues and exchanges named ${namespace}.* yourself.`)
 }
 
 async function startDatabase(name: string, log: (line: string) => void) {
