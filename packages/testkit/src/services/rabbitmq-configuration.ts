@@ -29,6 +29,8 @@ export function writeRabbitmqConfiguration(
     ...Object.fromEntries(inherited),
     // Erlang reads the cookie from here.
     HOME: folder,
+    // A crash dump would be written to the working directory: the user's.
+    ERL_CRASH_DUMP_SECONDS: '0',
     ERL_EPMD_PORT: `${ports.epmd}`,
     ERL_EPMD_ADDRESS: host,
     RABBITMQ_NODENAME: 'blockmill@localhost',
