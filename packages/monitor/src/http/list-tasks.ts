@@ -68,11 +68,11 @@ export async function listTasks(database: Database, filter: TaskListQuery): Prom
 }
 
 const UNFINISHED = ['scheduled', 'running', 'retrying', 'postponed']
-const FAILED = ['failed', 'dead']
+const UNSUCCESSFUL = ['cancelled', 'orphaned', 'failed', 'dead']
 
 /** The predicates of the partial indexes, where the wanted states imply them. */
 function impliedStates(states: TaskListQuery['status']): string[] {
-  const predicate = [UNFINISHED, FAILED].find((set) => states?.every((state) => set.includes(state)))
+  const predicate = [UNFINISHED, UNSUCCESSFUL].find((set) => states?.every((state) => set.includes(state)))
   if (states === undefined || states.length === 0 || predicate === undefined) return []
   return [`status in ('${predicate.join(`', '`)}')`]
 }

@@ -13,18 +13,27 @@ export function columnNames<Row>(columns: readonly Column<Row>[]): string {
   return columns.map(({ name }) => name).join(', ')
 }
 
-/** `unnest($1::uuid[], $2::text[], …)`: the rows of a bulk statement, one parameter for each column. */
-export function unnestColumns<Row>(columns: readonly Column<Row>[]): string {
-  return `unnest(${columns.map(({ type }, index) => `$${index + 1}::${type}[]`).join(', ')})`
+/**
+ * `select a, to_timestamp(b / 1000), … from unnest($1::uuid[], $2::float8[], …) as one (a, b, …)`: the rows of a bulk
+ * statement, one parameter for each column. Times travel as numbers, which both sides read and write faster than text.
+ */
+export function selectColumns<Row>(columns: readonly Column<Row>[]): string {
+  const values = columns.map(({ name, type }) => (type === 'timestamptz' ? `to_timestamp(${name} / 1000)` : name))
+  const arrays = columns.map(({ type }, index) => `$${index + 1}::${type === 'timestamptz' ? 'float8' : type}[]`)
+  return `select ${values.join(', ')} from unnest(${arrays.join(', ')}) as one (${columnNames(columns)})`
 }
 
-/** The parameters for `unnestColumns`. */
-export function columnValues<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): (string | number | null)[][] {
-  return columns.map(({ type, value }) => rows.map((row) => parameter(type, value(row))))
+/** The parameters for `selectColumns`: PostgreSQL array literals. Written here, because `pg` takes twice as long. */
+export function columnValues<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string[] {
+  return columns.map(({ value }) => `{${rows.map((row) => arrayElement(value(row))).join(',')}}`)
 }
 
-function parameter(type: Column<unknown>['type'], value: string | number | null): string | number | null {
-  if (value === null) return null
-  if (type === 'timestamptz') return new Date(value).toISOString()
-  return type === 'text' && typeof value === 'string' ? storableText(value) : value
+/** Backslash and double quote end or escape an element; everything else is itself between double quotes. */
+const SPECIAL = /["\\]/
+
+function arrayElement(value: string | number | null): string {
+  if (value === null) return 'NULL'
+  if (typeof value === 'number') return String(value)
+  const text = storableText(value)
+  return `"${SPECIAL.test(text) ? text.replaceAll('\\', '\\\\').replaceAll('"', '\\"') : text}"`
 }

@@ -1,7 +1,7 @@
 import type { Database, Query } from '@blockmill/core'
 
 import type { AttemptRecord } from './attempt-record.ts'
-import { type Column, columnNames, columnValues, unnestColumns } from './column.ts'
+import { type Column, columnNames, columnValues, selectColumns } from './column.ts'
 import type { Records } from './records.ts'
 import { storableJson } from './storable.ts'
 import { TASK_COLUMNS, UPSERT_TASKS } from './upsert-tasks.ts'
@@ -58,7 +58,7 @@ const ATTEMPT_COLUMNS: readonly Column<AttemptRecord>[] = [
 // The order of `mergeAttempts`.
 const UPSERT_ATTEMPTS = `
 insert into blockmill.task_attempt as present (${columnNames(ATTEMPT_COLUMNS)})
-select * from ${unnestColumns(ATTEMPT_COLUMNS)}
+${selectColumns(ATTEMPT_COLUMNS)}
 on conflict (task_id, generation, attempt, postpones, outcome) do update set
   ${ATTEMPT_COLUMNS.slice(5)
     .map(({ name }) => `${name} = excluded.${name}`)
@@ -82,7 +82,7 @@ const WORKER_COLUMNS: readonly Column<WorkerRecord>[] = [
 // The order of `mergeWorkers`.
 const UPSERT_WORKERS = `
 insert into blockmill.worker as present (${columnNames(WORKER_COLUMNS)})
-select * from ${unnestColumns(WORKER_COLUMNS)}
+${selectColumns(WORKER_COLUMNS)}
 on conflict (name) do update set
   ${WORKER_COLUMNS.slice(1)
     .map(({ name }) => `${name} = excluded.${name}`)

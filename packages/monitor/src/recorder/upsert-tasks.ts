@@ -1,6 +1,6 @@
 import { TASK_STATES, stateRank } from '@blockmill/core'
 
-import { type Column, columnNames, unnestColumns } from './column.ts'
+import { type Column, columnNames, selectColumns } from './column.ts'
 import type { TaskRecord } from './task-record.ts'
 
 type TaskColumn = Column<TaskRecord>
@@ -89,7 +89,7 @@ const IS_NEWS = `(task.args is null and excluded.args is not null)
  */
 export const UPSERT_TASKS = `
 insert into blockmill.task (${columnNames(TASK_COLUMNS)})
-select * from ${unnestColumns(TASK_COLUMNS)}
+${selectColumns(TASK_COLUMNS)}
 on conflict (id) do update set
   ${[
     ...UNIT.map(({ name }) => `${name} = coalesce(task.${name}, excluded.${name})`),

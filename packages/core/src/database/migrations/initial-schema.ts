@@ -81,8 +81,8 @@ create index task_by_block on blockmill.task (chain, name, block_number);
 create index task_by_name on blockmill.task (name, id);
 create index task_unfinished on blockmill.task (id) include (chain, name, args_hash, status, scheduled_at)
   where status in ('scheduled', 'running', 'retrying', 'postponed');
-create index task_failed on blockmill.task (id) include (chain, name, args_hash, status)
-  where status in ('failed', 'dead');
+create index task_unsuccessful on blockmill.task (id) include (chain, name, args_hash, status)
+  where status in ('cancelled', 'orphaned', 'failed', 'dead');
 create index task_by_finish on blockmill.task using brin (finished_at)`
 
 // Attempts that ended without success, and runs that were lost. The last success of a task is in its own row, once.
