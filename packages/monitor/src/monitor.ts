@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
 import {
   type Broker,
   type Database,
@@ -5,6 +7,7 @@ import {
   type Logger,
   type Metrics,
   migrate,
+  RetryableError,
   waitForDatabase,
 } from '@blockmill/core'
 import type { FastifyInstance } from 'fastify'
@@ -53,6 +56,9 @@ export interface Monitor {
 export function createMonitor(options: MonitorOptions): Monitor {
   return new MonitorService(options)
 }
+
+/** After a database that went away in the middle of a migration. */
+const MIGRATE_AGAIN_MS = 1_000
 
 class MonitorService implements Monitor {
   readonly #options
@@ -110,9 +116,17 @@ class MonitorService implements Monitor {
 
   async #prepareDatabase(signal: AbortSignal): Promise<void> {
     const { database, logger } = this.#options
-    await waitForDatabase(database, { logger, signal })
-    await migrate(database, { logger })
-    this.#isPrepared = true
+    while (!this.#isPrepared) {
+      await waitForDatabase(database, { logger, signal })
+      try {
+        await migrate(database, { logger })
+        this.#isPrepared = true
+      } catch (error) {
+        if (!(error instanceof RetryableError)) throw error
+        logger.warn({ reason: error.message, retryInMs: MIGRATE_AGAIN_MS }, 'the database could not be migrated')
+        await delay(MIGRATE_AGAIN_MS, undefined, { signal })
+      }
+    }
   }
 
   #notReadyBecause(): string[] {

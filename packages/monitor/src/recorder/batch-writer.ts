@@ -3,7 +3,7 @@ import { type DeadReason, databaseFailure } from '@blockmill/core'
 import { bisect } from './bisect.ts'
 import type { Bury } from './bury.ts'
 import type { Entry } from './intake.ts'
-import { countRecords, foldBatch, type Records, splitRecords } from './records.ts'
+import { countRecords, foldBatch, latestTime, type Records, splitRecords } from './records.ts'
 import type { Storage } from './storage.ts'
 import { storeRecords } from './store-records.ts'
 
@@ -14,10 +14,13 @@ export interface BatchWriter {
   /**
    * Resolves when every message of the batch is stored, or confirmed by the dead queue. Writing a batch again does no harm.
    *
-   * @returns number of rows written.
+   * @returns number of rows written, and the latest time that they speak of.
    * @throws the signal's reason when it aborts while something is not available, or the broker's error when it refuses.
    */
-  write(batch: readonly Entry[], signal: AbortSignal): Promise<number>
+  write(
+    batch: readonly Entry[],
+    signal: AbortSignal,
+  ): Promise<{ readonly rows: number; readonly latest: number | undefined }>
 }
 
 export interface BatchWriterOptions {
@@ -58,16 +61,19 @@ export function createBatchWriter({ storage, bury, onBuried }: BatchWriterOption
         if (entry.type === 'unreadable') await buryUnlessAborted(entry, 'invalid_message', entry.error, signal)
       }
       let rows = 0
+      let latest: number | undefined
       await bisect(batch.filter(isReadable), {
         take: async (entries) => {
           const records = foldBatch(entries.map((entry) => entry.records))
           await store(records, signal)
           rows += countRecords(records)
+          const time = latestTime(records)
+          if (time !== undefined) latest = Math.max(time, latest ?? time)
         },
         isRefusal,
         onRefused: (entry, error) => salvage(entry, error, signal),
       })
-      return rows
+      return { rows, latest }
     },
   }
 }

@@ -1,10 +1,20 @@
 import type { Metrics } from '@blockmill/core'
 import { Counter, Gauge, Histogram } from 'prom-client'
 
+/** A batch that was stored. */
+export interface RecordedBatch {
+  readonly messages: number
+  readonly rows: number
+  /** Time from taking it to its commit. */
+  readonly seconds: number
+  /** Age of the latest of what it says; absent when it says nothing. */
+  readonly lagSeconds?: number
+}
+
 /** What the recorder counts. */
 export interface RecorderMetrics {
   /** A batch was stored and acked. */
-  recorded(batch: { readonly messages: number; readonly rows: number; readonly seconds: number }): void
+  recorded(batch: RecordedBatch): void
   retried(): void
   buried(reason: string): void
 }
@@ -40,6 +50,11 @@ export function createRecorderMetrics(
     buckets: SECONDS,
     registers,
   })
+  const lag = new Gauge({
+    name: 'blockmill_recorder_lag_seconds',
+    help: 'How far the record is behind: age of the latest event of the last batch when it was stored.',
+    registers,
+  })
   const retries = new Counter({
     name: 'blockmill_recorder_retries_total',
     help: 'Writes that had to be made again, because the database was unavailable or busy with the same rows.',
@@ -63,6 +78,7 @@ export function createRecorderMetrics(
       rows.inc(batch.rows)
       sizes.observe(batch.messages)
       durations.observe(batch.seconds)
+      if (batch.lagSeconds !== undefined) lag.set(batch.lagSeconds)
     },
     retried: () => retries.inc(),
     buried: (reason) => dead.inc({ reason }),

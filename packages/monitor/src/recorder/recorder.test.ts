@@ -96,6 +96,19 @@ describe('the recorder', () => {
     expect(await metrics.getSingleMetricAsString('blockmill_recorder_retries_total')).toMatch(/_total\{.*\} [1-9]/)
   })
 
+  it('says how far it is behind', async () => {
+    const { deliver, metrics } = await start()
+    const secondsAgo = (seconds: number) => new Date(Date.now() - seconds * 1_000).toISOString()
+    const deliveries = deliver(
+      taskMessage([1], { scheduledAt: secondsAgo(5_000) }),
+      taskMessage([2], { scheduledAt: secondsAgo(100) }),
+    )
+    await vi.waitFor(() => expect(acked(deliveries)).toEqual([true, true]))
+    const lag = await metrics.getSingleMetricAsString('blockmill_recorder_lag_seconds')
+    expect(Number(lag.split(' ').at(-1))).toBeGreaterThanOrEqual(100)
+    expect(Number(lag.split(' ').at(-1))).toBeLessThan(200)
+  })
+
   it('stops at once while the database is away, and acks nothing', async () => {
     const { deliver, recorder, broker } = await start(() => {
       throw unavailable

@@ -161,8 +161,13 @@ class QueueRecorder implements Recorder {
     const begun = performance.now()
     for (;;) {
       try {
-        const rows = await this.#writer.write(batch, signal)
-        this.#metrics.recorded({ messages: batch.length, rows, seconds: (performance.now() - begun) / 1_000 })
+        const { rows, latest } = await this.#writer.write(batch, signal)
+        this.#metrics.recorded({
+          messages: batch.length,
+          rows,
+          seconds: (performance.now() - begun) / 1_000,
+          ...(latest !== undefined && { lagSeconds: Math.max(0, Date.now() - latest) / 1_000 }),
+        })
         return true
       } catch (error) {
         if (signal.aborted) return false

@@ -14,6 +14,12 @@ export function countRecords({ tasks, attempts, workers }: Records): number {
   return tasks.length + attempts.length + workers.length
 }
 
+/** When the latest of what is recorded happened, in Unix milliseconds; `undefined` when there is nothing. */
+export function latestTime({ tasks, workers }: Records): number | undefined {
+  const times = [...tasks.map(({ state }) => state.changedAt), ...workers.map(({ lastSeenAt }) => lastSeenAt)]
+  return times.length === 0 ? undefined : times.reduce((a, b) => Math.max(a, b))
+}
+
 /** Records one by one, for finding the one that cannot be stored. */
 export function splitRecords({ tasks, attempts, workers }: Records): Records[] {
   return [
