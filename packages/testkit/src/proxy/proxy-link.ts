@@ -26,8 +26,8 @@ export function createProxyLink(client: Socket, upstream: Socket, gate: TrafficG
   let isDropped = false
 
   function cut(): void {
-    client.resetAndDestroy()
-    upstream.resetAndDestroy()
+    reset(client)
+    reset(upstream)
   }
 
   async function pump(from: Socket, to: Socket): Promise<void> {
@@ -58,7 +58,13 @@ export function createProxyLink(client: Socket, upstream: Socket, gate: TrafficG
     cut,
     dropTarget() {
       isDropped = true
-      upstream.resetAndDestroy()
+      reset(upstream)
     },
   }
+}
+
+/** Resets a socket. One that is being shut down refuses, and Node then keeps its handle for ever: that one is just closed. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
 }
