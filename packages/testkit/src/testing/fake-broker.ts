@@ -29,6 +29,8 @@ export interface FakeBroker extends Broker {
    */
   cut(): void
   reconnect(): void
+  /** Acks get lost from now on until the next cut: a connection that is dying, and nobody knows yet. */
+  loseAcks(): void
   /** Asked before each confirm: an error that is returned rejects the publish; a promise holds the confirm back. */
   onPublish: (message: OutgoingMessage) => Error | undefined | Promise<void>
 }
@@ -61,6 +63,7 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
   let pending = 0
   let online = Promise.withResolvers<void>()
   let connected = true
+  let acksArrive = true
   online.resolve()
 
   const declare = ({ exchanges: added, queues: addedQueues, bindings }: Declarations): void => {
@@ -71,7 +74,7 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
     for (const { name, arguments: args } of addedQueues) {
       if (queues.has(name)) continue
       queues.set(name, {
-        queue: new FakeQueue(name),
+        queue: new FakeQueue(name, () => acksArrive),
         ttlMs: args['x-message-ttl'] as number | undefined,
         deadLetterExchange: args['x-dead-letter-exchange'] as string | undefined,
       })
@@ -205,12 +208,16 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
     },
     cut() {
       connected = false
+      acksArrive = true
       online = Promise.withResolvers()
       for (const { queue, consumer, onLost } of consumings) {
         queue.remove(consumer)
         queue.takeBack(consumer)
         onLost?.()
       }
+    },
+    loseAcks() {
+      acksArrive = false
     },
     reconnect() {
       connected = true

@@ -23,8 +23,11 @@ export class FakeQueue {
   readonly ready: QueuedMessage[] = []
   readonly #consumers = new Set<FakeConsumer>()
 
-  constructor(name: string) {
+  readonly #acksArrive: () => boolean
+
+  constructor(name: string, acksArrive: () => boolean) {
     this.name = name
+    this.#acksArrive = acksArrive
   }
 
   get consumers(): number {
@@ -87,7 +90,9 @@ export class FakeQueue {
       deliveryCount: message.deliveryCount,
       queue: this.name,
       isLive,
-      ack: () => settle(() => undefined),
+      ack: () => {
+        if (this.#acksArrive()) settle(() => undefined)
+      },
       ackUpTo: () => {
         for (const earlier of consumer.unsettled) {
           if (earlier === message) break
