@@ -126,6 +126,23 @@ describe('the schema', () => {
     expect(await totals()).toEqual([{ status: 'scheduled', count: 6 }])
   })
 
+  it('updates thousands of tasks quickly on a connection that has updated single ones before', async () => {
+    const database = open(url, { poolMax: 1 })
+    await database.query(
+      `insert into blockmill.task (id, chain, name, status, attempt, postpones, changed_at)
+       select gen_random_uuid(), 'dev', 'many', 'running', 1, 0, now() from generate_series(1, 20000)`,
+    )
+    const update = (count: number) =>
+      database.query(
+        `update blockmill.task set changed_at = now()
+         where id in (select id from blockmill.task where name = 'many' limit ${count})`,
+      )
+    for (let time = 0; time < 8; time += 1) await update(1)
+    // It takes about a second; comparing every row with every other took 100.
+    await database.query(`set statement_timeout = '20s'`)
+    await update(20_000)
+  })
+
   it('keeps coverage as ranges that can be added to', async () => {
     const database = open(url)
     const em = database.em()

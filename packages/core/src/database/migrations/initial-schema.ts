@@ -194,8 +194,10 @@ create trigger task_deleted after delete on blockmill.task
 
 // What an update would wipe out, although it happened: a run whose worker died, seen when another worker runs the same
 // attempt, and the outcome of a generation that a replay starts over.
+// The plan is made once for each connection, for as many rows as its first update has. For one row that would be a nested
+// loop, with which an update of thousands takes minutes.
 const KEEP_HISTORY_FUNCTION = `
-create function blockmill.keep_history() returns trigger language plpgsql as $$
+create function blockmill.keep_history() returns trigger language plpgsql set enable_nestloop = off as $$
 begin
   insert into blockmill.task_attempt
     (task_id, generation, attempt, postpones, outcome, started_at, finished_at, worker, error, reason)
