@@ -17,7 +17,7 @@ export interface FakeBroker extends Pick<Broker, 'consume' | 'publisher' | 'topo
   cut(queue: string): void
   /** What was published. Each is confirmed when `confirm` is called. */
   readonly published: { readonly message: OutgoingMessage; confirm(): void }[]
-  /** True after `pause`, `close`. */
+  /** True from `pause` to `resume`. */
   isPaused(queue: string): boolean
 }
 
@@ -54,7 +54,10 @@ export function createFakeBroker({ confirms = true } = {}): FakeBroker {
           paused.add(options.queue)
           return Promise.resolve()
         },
-        resume: () => Promise.resolve(),
+        resume: () => {
+          paused.delete(options.queue)
+          return Promise.resolve()
+        },
         close: () => Promise.resolve(),
       })
     },

@@ -25,6 +25,8 @@ export interface Intake {
   /** True when what waits fills a batch. */
   isFull(): boolean
   readonly length: number
+  /** Size of the bodies of what waits. */
+  readonly bytes: number
 }
 
 export function createIntake(limits: BatchLimits): Intake {
@@ -58,6 +60,9 @@ export function createIntake(limits: BatchLimits): Intake {
     isFull: () => entries.length >= limits.messages || rows >= limits.rows || bytes >= limits.bytes,
     get length() {
       return entries.length
+    },
+    get bytes() {
+      return bytes
     },
   }
 }

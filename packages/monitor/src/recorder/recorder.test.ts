@@ -81,6 +81,20 @@ describe('the recorder', () => {
     expect(commits.map((ids) => ids.length)).toEqual([5_000, 500])
   })
 
+  it('takes no more from the broker while large messages wait, and goes on when they are stored', async () => {
+    const commit = Promise.withResolvers<void>()
+    const { deliver, broker } = await start(() => commit.promise)
+    const large = (block: number) => eventMessage([succeeded(block, { result: 'x'.repeat(1_000_000) })])
+    const deliveries = deliver(...Array.from({ length: 60 }, (_, index) => large(index)))
+    await settled()
+    expect(broker.isPaused(broker.topology.monitorQueue)).toBe(false)
+    deliveries.push(...deliver(...Array.from({ length: 20 }, (_, index) => large(index))))
+    expect(broker.isPaused(broker.topology.monitorQueue)).toBe(true)
+    commit.resolve()
+    await vi.waitFor(() => expect(acked(deliveries)).not.toContain(false))
+    expect(broker.isPaused(broker.topology.monitorQueue)).toBe(false)
+  })
+
   it('acks nothing while the database is away, says that it is not ready, and catches up', async () => {
     let isDown = true
     const { deliver, recorder, commits, metrics } = await start(() => {

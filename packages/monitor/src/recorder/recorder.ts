@@ -38,6 +38,12 @@ export function createRecorder(options: RecorderOptions): Recorder {
   return new QueueRecorder(options)
 }
 
+/**
+ * Above so much that waits, no more is taken from the broker until half of it is stored. The prefetch counts messages, and
+ * those may be large.
+ */
+const MOST_WAITING_BYTES = 64 * 1024 * 1024
+
 /** Before a batch that could not be recorded for want of the broker is tried again. */
 const RETRY_MS = 1_000
 
@@ -65,6 +71,7 @@ class QueueRecorder implements Recorder {
   #spaced = Promise.withResolvers<void>()
   #lastWriteEnded = Number.NEGATIVE_INFINITY
   #writing = 0
+  #isHeldBack = false
   #starting: Promise<void> | undefined
   #stopped: Promise<void> | undefined
   #running: Promise<void> | undefined
@@ -108,6 +115,7 @@ class QueueRecorder implements Recorder {
       prefetch,
       onDelivery: (delivery) => {
         this.#intake.add(delivery)
+        this.#holdBack()
         this.#arrived.resolve()
         if (this.#intake.isFull()) this.#spaced.resolve()
       },
@@ -142,6 +150,19 @@ class QueueRecorder implements Recorder {
       this.#lastWriteEnded = performance.now()
       if (!recorded) return
       batch.at(-1)?.delivery.ackUpTo()
+      this.#holdBack()
+    }
+  }
+
+  #holdBack(): void {
+    const { bytes } = this.#intake
+    if (this.#subscription === undefined || this.#stopping.signal.aborted) return
+    if (!this.#isHeldBack && bytes > MOST_WAITING_BYTES) {
+      this.#isHeldBack = true
+      void this.#subscription.pause()
+    } else if (this.#isHeldBack && bytes <= MOST_WAITING_BYTES / 2) {
+      this.#isHeldBack = false
+      void this.#subscription.resume()
     }
   }
 
