@@ -60,7 +60,7 @@ export interface SchedulerOptions {
   /** What conditions read the chain through. Without it, a condition that does so counts as thrown. */
   readonly access?: ChainAccess
   readonly registry: TaskRegistry
-  /** Unix milliseconds; default the system's clock. */
+  /** Unix milliseconds, for messages; default the system's clock. */
   readonly now?: () => number
 }
 

@@ -66,7 +66,7 @@ export class HeadWatcher {
 
   /** How long ago the block after this one was seen; 0 when it was not. */
   lagSeconds(head: Head, height: number): number {
-    return this.#times[head].secondsSince(height + 1, Date.now())
+    return this.#times[head].secondsSince(height + 1, performance.now())
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
@@ -105,7 +105,7 @@ export class HeadWatcher {
     const heads = { finalized: higher(before?.finalized, seen.finalized), latest: higher(before?.latest, seen.latest) }
     for (const head of ['finalized', 'latest'] as const) {
       metrics.headSeen(head, heads[head])
-      this.#times[head].see(heads[head].number, Date.now())
+      this.#times[head].see(heads[head].number, performance.now())
       if (seen[head].number < heads[head].number) {
         logger.debug({ head, seen: seen[head].number, highest: heads[head].number }, 'the endpoint lags')
       }

@@ -5,14 +5,10 @@ import {
   type ConditionContext,
   NonRetryableError,
   RetryableError,
-  TASK_MESSAGE_TYPE,
-  type TaskMessage,
-  taskMessageCodec,
   union,
 } from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
-import { backoffMs } from '../backoff.ts'
 import type { Coverage } from '../coverage/coverage-store.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
 import { type ConditionFailure, evaluateBlocks } from '../planner/evaluate-blocks.ts'
@@ -23,6 +19,8 @@ import { unlessAborted } from '../unless-aborted.ts'
 import { createWakeUp } from '../wake-up.ts'
 import { blocksToEvaluate } from './blocks-to-evaluate.ts'
 import type { FollowerPorts } from './follower-ports.ts'
+import { publishTasks } from './publish-tasks.ts'
+import { createSetbacks } from './setbacks.ts'
 
 /** Most tasks that are published before their range is written to the coverage. */
 const MAX_TASKS_PER_STEP = 500
@@ -34,12 +32,6 @@ type Cause = 'live' | 'lookback'
 interface Work {
   readonly cause: Cause
   readonly range: BlockRange
-}
-
-/** Since when, and until when, work of one cause waits after failures. */
-interface Setback {
-  readonly failures: number
-  readonly until: number
 }
 
 /**
@@ -55,7 +47,7 @@ export class ArgsFollower {
   readonly #definition: AnyTaskDefinition
   readonly #ports: FollowerPorts
   readonly #wakeUp = createWakeUp()
-  readonly #setbacks = new Map<Cause, Setback>()
+  readonly #setbacks = createSetbacks<Cause>()
   #coverage: Coverage
   #head = -1
 
@@ -80,46 +72,39 @@ export class ArgsFollower {
   async run(): Promise<void> {
     const { stopping } = this.#ports
     while (!stopping.aborted) {
-      const now = this.#ports.now()
+      const now = performance.now()
       const work = this.#nextWork(now)
-      if (work === undefined) await this.#wakeUp.wait(stopping, this.#untilNextTry(now))
+      if (work === undefined) await this.#wakeUp.wait(stopping, this.#setbacks.untilNextMs(now))
       else await this.#try(work)
     }
   }
 
-  #nextWork(now: number): Work | undefined {
+  #nextWork(nowMs: number): Work | undefined {
     const { lookback } = this.#definition.backfill
     for (const [cause, dueBlocks] of [
       ['live', liveBlocks],
       ['lookback', lookbackBlocks],
     ] as const) {
       const range = dueBlocks(this.#coverage, this.#head, lookback)
-      if (range !== undefined && (this.#setbacks.get(cause)?.until ?? 0) <= now) {
-        return { cause, range }
-      }
+      if (range !== undefined && !this.#setbacks.isWaiting(cause, nowMs)) return { cause, range }
     }
     return undefined
-  }
-
-  #untilNextTry(now: number): number | undefined {
-    const waits = Array.from(this.#setbacks.values(), ({ until }) => until - now).filter((ms) => ms > 0)
-    return waits.length === 0 ? undefined : Math.min(...waits)
   }
 
   async #try(work: Work): Promise<void> {
     const { logger, metrics, abandoned, onLeaseLost } = this.#ports
     try {
       if (work.cause === 'lookback' && (await this.#isLaneFull())) {
-        this.#setBack(work.cause, FULL_LANE_PAUSE_MS)
+        this.#setbacks.postpone(work.cause, performance.now(), FULL_LANE_PAUSE_MS)
         return
       }
       const failure = await this.#step(work)
       if (failure === undefined) {
-        this.#setbacks.delete(work.cause)
+        this.#setbacks.clear(work.cause)
         return
       }
       metrics.conditionFailed(this.#definition.name)
-      const retryInMs = this.#setBack(work.cause)
+      const retryInMs = this.#setbacks.failed(work.cause, performance.now())
       logger.error(
         { err: failure.error, block: failure.block, retryInMs },
         'a condition failed; its block is tried again',
@@ -131,8 +116,9 @@ export class ArgsFollower {
         return
       }
       const level = error instanceof RetryableError ? 'warn' : 'error'
+      const retryInMs = this.#setbacks.failed(work.cause, performance.now())
       logger[level](
-        { ...failureFields(error), range: work.range, retryInMs: this.#setBack(work.cause) },
+        { ...failureFields(error), range: work.range, retryInMs },
         'blocks could not be scheduled; trying again',
       )
     }
@@ -151,7 +137,7 @@ export class ArgsFollower {
       await unlessAborted(writer.add({ task, argsHash, head, range: evaluated }), abandoned)
       this.#coverage = { ...this.#coverage, evaluated: union(this.#coverage.evaluated, [evaluated]) }
       // Something worked: the next failure is the first of its own.
-      this.#setbacks.delete(cause)
+      this.#setbacks.clear(cause)
     }
     return failure
   }
@@ -176,7 +162,7 @@ export class ArgsFollower {
   }
 
   async #publish(cause: Cause, blocks: readonly ConditionBlock[]): Promise<void> {
-    const { chain, defaultMaxAttempts, now, metrics, abandoned } = this.#ports
+    const { abandoned, broker, chain, defaultMaxAttempts, metrics, now } = this.#ports
     const messages = planMessages({
       chain,
       definition: this.#definition,
@@ -186,20 +172,8 @@ export class ArgsFollower {
       scheduledAt: new Date(now()),
       defaultMaxAttempts,
     })
-    await unlessAborted(Promise.all(messages.map((message) => this.#send(message))), abandoned)
+    await unlessAborted(publishTasks(broker, messages), abandoned)
     for (const message of messages) metrics.scheduled(message)
-  }
-
-  async #send(message: TaskMessage): Promise<void> {
-    const { publisher, topology } = this.#ports.broker
-    const [first] = message.items
-    await publisher.publish({
-      exchange: topology.exchanges.tasks,
-      routingKey: topology.taskKey(message.queue, message.lane),
-      body: taskMessageCodec.encode(message),
-      type: TASK_MESSAGE_TYPE,
-      ...(first !== undefined && { messageId: first.id }),
-    })
   }
 
   async #isLaneFull(): Promise<boolean> {
@@ -207,13 +181,6 @@ export class ArgsFollower {
     const queue = broker.topology.workQueue(this.#definition.backfill.queue, 'low')
     const depth = await unlessAborted(broker.depth(queue), abandoned)
     return (depth?.messages ?? 0) >= lookbackWindow
-  }
-
-  #setBack(cause: Cause, pauseMs?: number): number {
-    const failures = (this.#setbacks.get(cause)?.failures ?? 0) + (pauseMs === undefined ? 1 : 0)
-    const ms = pauseMs ?? backoffMs(failures)
-    this.#setbacks.set(cause, { failures, until: this.#ports.now() + ms })
-    return ms
   }
 }
 

@@ -17,7 +17,7 @@ export interface FollowerPorts {
   readonly defaultMaxAttempts: number
   /** Blocks looked back at wait while this many messages are on their queue's low lane. */
   readonly lookbackWindow: number
-  /** Unix milliseconds. */
+  /** Unix milliseconds, for messages. Waits are measured by a clock that does not jump. */
   readonly now: () => number
   /** Aborted when no new work may begin. */
   readonly stopping: AbortSignal
