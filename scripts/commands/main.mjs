@@ -9,7 +9,8 @@ import { vitestStep } from './vitest-step.mjs'
 
 const format = { name: 'format', ...nodeTool('oxfmt', ['--check', '.']) }
 const lint = { name: 'lint', ...nodeTool('oxlint', ['--deny-warnings', '.']) }
-const types = { name: 'types', ...nodeTool('typescript', ['--noEmit', '-p', 'tsconfig.json'], 'tsc') }
+const remember = ['--incremental', '--tsBuildInfoFile', '.blockmill/test/types.tsbuildinfo']
+const types = { name: 'types', ...nodeTool('typescript', ['--noEmit', ...remember, '-p', 'tsconfig.json'], 'tsc') }
 
 const COMMANDS = {
   setup: { does: 'brings Node, pnpm and the libraries, and nothing else', run: setup },
