@@ -37,7 +37,18 @@ const createService: Parameters<typeof runService<typeof workerSettings>>[0]['cr
   const broker = createBroker({ url: settings.brokerUrl, topology, logger, metrics, connectionName: config.name })
   const connection = createSubstrateConnection({ endpoints: settings.chainEndpoints, logger, metrics })
   const chain = createSubstrateAccess({ id: settings.chain, connection })
-  const worker = createWorker({ config, logger, metrics, broker, registry, chain })
+  const worker = createWorker({
+    config,
+    logger,
+    metrics,
+    broker,
+    registry,
+    chain,
+    isolation: {
+      taskPackages: settings.taskPackages,
+      chain: { id: settings.chain, endpoints: settings.chainEndpoints },
+    },
+  })
   const chainProblems = () => (connection.isHealthy() ? [] : ['no chain node is connected'])
   const notReadyBecause = () => [...worker.notReadyBecause(), ...chainProblems()]
   const probes = createProbeServer({ host, port, logger, metrics, notReadyBecause })

@@ -25,8 +25,17 @@ export interface WorkerConfig {
   readonly prefetch: number
   /** How long `stop` waits for handlers that run. Default 30 s. */
   readonly graceMs: number
-  /** How long a handler may go on after its timeout before it counts as stuck. Default 5 s. */
+  /** How long a handler may go on after it was aborted, before it counts as stuck or its process is killed. Default 5 s. */
   readonly stuckGraceMs: number
+  /**
+   * Threads and processes that run isolated tasks at once; an attempt that finds none waits in its slot. Never more than the
+   * concurrency. Default: the number of processors, at least 2.
+   */
+  readonly maxChildren?: number
+  /** Replaces a thread or process once it has run this many tasks, where a task does not say itself. Default: never. */
+  readonly maxTasksPerChild?: number
+  /** Replaces one that uses more bytes than this after a task, where the task does not say itself. Default: never. */
+  readonly maxMemoryPerChildBytes?: number
   /** Default 2 s. */
   readonly heartbeatMs: number
   /** Delay of a `Postpone` that names none. Default 5 s. */
@@ -76,6 +85,9 @@ const LEAST = {
   postponeDelayMs: 0,
   maxPostpones: 0,
   smallestDelayMs: 1,
+  maxChildren: 1,
+  maxTasksPerChild: 1,
+  maxMemoryPerChildBytes: 1,
 } as const
 
 function configProblems(config: WorkerConfig): string[] {
@@ -87,7 +99,7 @@ function configProblems(config: WorkerConfig): string[] {
   if (name === '') problems.push('  - name is empty; leave it out for <host>-<pid>')
   for (const [key, from] of Object.entries(LEAST)) {
     const value = config[key as keyof typeof LEAST]
-    if (value === null || (Number.isSafeInteger(value) && value >= from)) continue
+    if (value === null || value === undefined || (Number.isSafeInteger(value) && value >= from)) continue
     problems.push(`  - ${key} is ${value}; it must be a whole number from ${from} up`)
   }
   return problems
@@ -96,6 +108,7 @@ function configProblems(config: WorkerConfig): string[] {
 /** The worker's part of the settings that its process was started with. */
 export function configFromSettings(settings: ConfigOf<typeof workerSettings>): WorkerConfig {
   const { workerName, prefetch, maxAttempts, retryBackoffMs, maxRetryDelayMs, ...same } = settings
+  const { maxChildren, maxTasksPerChild, maxMemoryPerChildBytes } = settings
   return workerConfig({
     queues: same.queues,
     concurrency: same.concurrency,
@@ -107,5 +120,8 @@ export function configFromSettings(settings: ConfigOf<typeof workerSettings>): W
     retry: { maxAttempts, baseMs: retryBackoffMs, maxDelayMs: maxRetryDelayMs },
     ...(workerName !== undefined && { name: workerName }),
     ...(prefetch !== undefined && { prefetch }),
+    ...(maxChildren !== undefined && { maxChildren }),
+    ...(maxTasksPerChild !== undefined && { maxTasksPerChild }),
+    ...(maxMemoryPerChildBytes !== undefined && { maxMemoryPerChildBytes }),
   })
 }

@@ -10,7 +10,9 @@ import {
   type TaskRegistry,
 } from '@blockmill/core'
 import { createIntake } from './consume/intake.ts'
+import type { Attempt } from './execute/attempt.ts'
 import { createExecutor } from './execute/executor.ts'
+import { assertNoneIsolated, createIsolatedExecution, type IsolationSources } from './isolate/isolation.ts'
 import { createHeartbeat } from './report/heartbeat.ts'
 import { createConfirmedPublish } from './settle/confirmed-publish.ts'
 import { createEventBatcher } from './settle/event-batcher.ts'
@@ -44,6 +46,8 @@ export interface WorkerOptions {
   readonly registry: TaskRegistry
   /** The chain that task code gets. Without, tasks of every chain are run, and fail when they read `chain`. */
   readonly chain?: ChainAccess | undefined
+  /** What threads and processes of isolated tasks are made from. Only needed when there are such tasks. */
+  readonly isolation?: IsolationSources | undefined
   /** Unix milliseconds; default the system's clock. */
   readonly now?: () => number
   /** A number in [0, 1), for jitter; default `Math.random`. */
@@ -64,7 +68,8 @@ const PROGRESS_BACKLOG = 1_000
  * - **stopping**: what arrives late is given back, what runs may finish. Ends when nothing is held, or with the grace.
  * - **stopped**: whatever a handler still does has no effect on the broker.
  *
- * @throws ConfigurationError `CONFIG_INVALID` with every setting that is out of range.
+ * @throws ConfigurationError `CONFIG_INVALID` with every setting that is out of range, or when there are isolated tasks but no
+ * `isolation`.
  */
 export function createWorker({
   config: given = {},
@@ -73,10 +78,12 @@ export function createWorker({
   broker,
   registry,
   chain,
+  isolation: sources,
   now = Date.now,
   random = Math.random,
 }: WorkerOptions): Worker {
   const config = workerConfig(given)
+  if (sources === undefined) assertNoneIsolated(registry)
   const ladder = delayLadder(config.smallestDelayMs)
   const rules = { ...config, ladder, random }
   const stopped = new AbortController()
@@ -87,6 +94,12 @@ export function createWorker({
     slotsUsed: () => flow.running.size,
     buffered: () => flow.buffered,
   })
+  const onProgress = (attempt: Attempt, done: number, total: number | undefined): void => {
+    if (events.pending > PROGRESS_BACKLOG) return
+    events.add({ type: 'progress', ...eventFacts(attempt, now()), done, ...(total !== undefined && { total }) })
+  }
+  const isolation =
+    sources && createIsolatedExecution({ ...config, sources, logger, graceMs: config.stuckGraceMs, onProgress })
   const flow: TaskFlow = createTaskFlow({
     concurrency: config.concurrency,
     admit: createIntake({ registry, chainId: chain?.id, smallestDelayMs: config.smallestDelayMs, now }),
@@ -94,10 +107,8 @@ export function createWorker({
       logger,
       chain,
       stuckGraceMs: config.stuckGraceMs,
-      onProgress(attempt, done, total) {
-        if (events.pending > PROGRESS_BACKLOG) return
-        events.add({ type: 'progress', ...eventFacts(attempt, now()), done, ...(total !== undefined && { total }) })
-      },
+      isolated: isolation?.execute,
+      onProgress,
       onStuck({ unit, item }) {
         metrics.stuck()
         logger.error({ task: unit.message.task, taskId: item.id }, 'handler is stuck: it ignores its aborted signal')
@@ -165,7 +176,7 @@ export function createWorker({
     if (wasRunning) {
       flow.close()
       if (!(await within(config.graceMs, finish()))) abandon()
-      await within(FAREWELL_MS, Promise.all([events.flush(), heartbeat.stop()]))
+      await within(FAREWELL_MS, Promise.all([events.flush(), heartbeat.stop(), isolation?.stop()]))
       stopped.abort()
       await Promise.all(subscriptions.map((subscription) => subscription.close()))
       logger.info({ worker: config.name }, 'worker stopped')

@@ -1,13 +1,18 @@
 import type { TaskItem } from '@blockmill/core'
 import type { WorkUnit } from '../consume/work-unit.ts'
 
-/** One execution of one task. */
-export interface Attempt {
-  readonly unit: WorkUnit
+/** What a handler needs of its attempt, wherever it runs. */
+export interface HandlerAttempt {
+  readonly unit: Pick<WorkUnit, 'message' | 'definition'>
   readonly item: TaskItem
-  readonly startedAtMs: number
   /** Aborts the handler's signal. */
   readonly abort: AbortController
+}
+
+/** One execution of one task. */
+export interface Attempt extends HandlerAttempt {
+  readonly unit: WorkUnit
+  readonly startedAtMs: number
 }
 
 export function createAttempt(unit: WorkUnit, item: TaskItem, startedAtMs: number): Attempt {

@@ -1,9 +1,8 @@
 import type { ChainAccess, Logger } from '@blockmill/core'
 import type { Attempt } from './attempt.ts'
 import { withDeadline } from './deadline.ts'
-import { type Outcome, returnedOutcome, thrownOutcome } from './outcome.ts'
-import { createProgressReporter } from './progress.ts'
-import { createTaskContext } from './task-context.ts'
+import type { Outcome } from './outcome.ts'
+import { runHandler } from './run-handler.ts'
 
 export interface ExecutorOptions {
   readonly logger: Logger
@@ -12,21 +11,30 @@ export interface ExecutorOptions {
   readonly onProgress: (attempt: Attempt, done: number, total: number | undefined) => void
   /** Called when an attempt is given up while its handler still runs. */
   readonly onStuck: (attempt: Attempt) => void
+  /** Runs the attempts of isolated tasks elsewhere. Without, all run here. */
+  readonly isolated?: ((attempt: Attempt) => Promise<Outcome>) | undefined
 }
 
-/** Runs the handler of an attempt in this process and tells how it ended. Never rejects. */
-export function createExecutor({ logger, chain, stuckGraceMs, onProgress, onStuck }: ExecutorOptions) {
+/** Runs the handler of an attempt, in this thread unless its task is isolated, and tells how it ended. Never rejects. */
+export function createExecutor({ logger, chain, stuckGraceMs, onProgress, onStuck, isolated }: ExecutorOptions) {
   return async function execute(attempt: Attempt): Promise<Outcome> {
-    const { timeoutMs } = attempt.unit.definition
-    const handler = runHandler(attempt)
+    const { isolation, timeoutMs } = attempt.unit.definition
+    if (isolation !== 'none' && isolated !== undefined) return isolated(attempt)
+    const handler = runHandler(attempt, {
+      logger,
+      chain,
+      onProgress: (done, total) => onProgress(attempt, done, total),
+    })
     if (timeoutMs === undefined) return handler
     return withDeadline(handler, {
       timeoutMs,
-      graceMs: stuckGraceMs,
       abort: attempt.abort,
-      onStuck() {
-        onStuck(attempt)
-        void logEnd(attempt, handler)
+      giveUp: {
+        afterMs: stuckGraceMs,
+        onStuck() {
+          onStuck(attempt)
+          void logEnd(attempt, handler)
+        },
       },
     })
   }
@@ -34,25 +42,5 @@ export function createExecutor({ logger, chain, stuckGraceMs, onProgress, onStuc
   async function logEnd({ unit, item }: Attempt, handler: Promise<Outcome>): Promise<void> {
     const { type } = await handler
     logger.warn({ task: unit.message.task, taskId: item.id, outcome: type }, 'stuck handler ended')
-  }
-
-  async function runHandler(attempt: Attempt): Promise<Outcome> {
-    const { unit, item } = attempt
-    const log = logger.child({
-      task: unit.message.task,
-      taskId: item.id,
-      attempt: unit.message.attempt,
-      ...(item.block !== undefined && { block: item.block.number }),
-    })
-    const progress = createProgressReporter((done, total) => onProgress(attempt, done, total), log)
-    try {
-      const context = createTaskContext(attempt, { chain, log, progress: progress.report })
-      // The definition's own types of arguments were checked when the message came in.
-      return returnedOutcome(await unit.definition.run(context as Parameters<typeof unit.definition.run>[0]))
-    } catch (thrown) {
-      return thrownOutcome(thrown)
-    } finally {
-      progress.close()
-    }
   }
 }

@@ -6,14 +6,14 @@ import {
   NonRetryableError,
   type TaskContext,
 } from '@blockmill/core'
-import type { Attempt } from './attempt.ts'
+import type { HandlerAttempt } from './attempt.ts'
 
 /**
  * What the handler of an attempt is given. Plain properties, so that a handler may take it apart or spread it; only what a
  * task does not have is a getter, which throws when it is read.
  */
 export function createTaskContext(
-  { unit: { message }, item, abort }: Attempt,
+  { unit: { message }, item, abort }: HandlerAttempt,
   {
     chain,
     log,

@@ -1,0 +1,39 @@
+import type { ChainAccess, Logger } from '@blockmill/core'
+import type { HandlerAttempt } from './attempt.ts'
+import { type Outcome, returnedOutcome, thrownOutcome } from './outcome.ts'
+import { createProgressReporter } from './progress.ts'
+import { createTaskContext } from './task-context.ts'
+
+/** What a handler reaches beside its own attempt. */
+export interface HandlerPorts {
+  readonly logger: Logger
+  readonly chain: ChainAccess | undefined
+  readonly onProgress: (done: number, total: number | undefined) => void
+}
+
+/**
+ * Runs the handler of an attempt right here and tells how it ended. Never rejects. The worker and its threads and processes
+ * all run handlers through this function, so that a handler cannot tell the difference.
+ */
+export async function runHandler(
+  attempt: HandlerAttempt,
+  { logger, chain, onProgress }: HandlerPorts,
+): Promise<Outcome> {
+  const { unit, item } = attempt
+  const log = logger.child({
+    task: unit.message.task,
+    taskId: item.id,
+    attempt: unit.message.attempt,
+    ...(item.block !== undefined && { block: item.block.number }),
+  })
+  const progress = createProgressReporter(onProgress, log)
+  try {
+    const context = createTaskContext(attempt, { chain, log, progress: progress.report })
+    // The definition's own types of arguments were checked when the message came in.
+    return returnedOutcome(await unit.definition.run(context as Parameters<typeof unit.definition.run>[0]))
+  } catch (thrown) {
+    return thrownOutcome(thrown)
+  } finally {
+    progress.close()
+  }
+}

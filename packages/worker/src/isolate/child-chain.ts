@@ -1,0 +1,26 @@
+import {
+  type ChainAccess,
+  createSubstrateAccess,
+  createSubstrateConnection,
+  type Logger,
+  type SubstrateConnection,
+} from '@blockmill/core'
+import type { ChildChain } from './child-protocol.ts'
+
+/** A chain that is connected to when it is first asked for something, because most isolated tasks never do. */
+export function createLazyChain(
+  { id, endpoints }: ChildChain,
+  logger: Logger,
+): { readonly chain: ChainAccess; readonly close: () => Promise<void> } {
+  const connection = createSubstrateConnection({ endpoints, logger })
+  let started: Promise<void> | undefined
+  const lazy: SubstrateConnection = {
+    ...connection,
+    async send(method, params) {
+      // Requests wait for the connection by themselves, and say why there is none.
+      started ??= connection.start().catch(() => undefined)
+      return connection.send(method, params)
+    },
+  }
+  return { chain: createSubstrateAccess({ id, connection: lazy }), close: () => connection.close() }
+}
