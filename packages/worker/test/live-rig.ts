@@ -14,7 +14,7 @@ import {
 } from '@blockmill/core'
 import { Registry } from 'prom-client'
 import { afterAll, afterEach, beforeAll } from 'vitest'
-import { createWorker, type Worker, type WorkerConfig } from '../src/index.ts'
+import { createWorker, type IsolationSources, type Worker, type WorkerConfig } from '../src/index.ts'
 import { message, outgoing, registry } from './messages.ts'
 
 /** A real broker with somebody who listens to everything that the monitor would get. */
@@ -29,7 +29,11 @@ export interface LiveRig {
   readonly startWorker: (
     queue: string,
     definitions: readonly AnyTaskDefinition[],
-    options?: { readonly config?: Partial<WorkerConfig>; readonly url?: string },
+    options?: {
+      readonly config?: Partial<WorkerConfig>
+      readonly url?: string
+      readonly isolation?: IsolationSources
+    },
   ) => Promise<Worker>
 }
 
@@ -82,7 +86,7 @@ export function liveRig({ url, namespace }: { readonly url: string; readonly nam
         ),
       )
     },
-    async startWorker(queue, definitions, { config = {}, url: through = url } = {}) {
+    async startWorker(queue, definitions, { config = {}, url: through = url, isolation } = {}) {
       const broker = connect(through, 'worker')
       await broker.start()
       const worker = createWorker({
@@ -91,6 +95,7 @@ export function liveRig({ url, namespace }: { readonly url: string; readonly nam
         metrics: new Registry(),
         broker,
         registry: registry(...definitions),
+        isolation,
       })
       stops.push(async () => {
         await worker.stop()
