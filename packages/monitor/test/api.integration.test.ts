@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { createMetrics, createSilentLogger, type Database, migrate, openDatabase } from '@blockmill/core'
+import { createMetrics, createSilentLogger, type Database, openDatabase } from '@blockmill/core'
 import { testDatabase } from '@blockmill/testkit/vitest'
 
 import { createApp } from '../src/http/app.ts'
@@ -18,19 +18,11 @@ import {
   succeeded,
   taskMessage,
 } from './message-arbitraries.ts'
+import { migrateTemplate } from './migrate-template.ts'
 
 const logger = createSilentLogger()
 const now = () => new Date('2026-01-01T00:01:00.000Z')
-const { url } = testDatabase({
-  migrate: async (template) => {
-    const database = openDatabase({ url: template, logger })
-    try {
-      await migrate(database, { logger })
-    } finally {
-      await database.close()
-    }
-  },
-})
+const { url } = testDatabase({ migrate: migrateTemplate })
 
 let database: Database
 let app: FastifyInstance

@@ -1,22 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
-import { createSilentLogger, type Database, migrate, openDatabase } from '@blockmill/core'
+import { createSilentLogger, type Database, openDatabase } from '@blockmill/core'
 import { testDatabase } from '@blockmill/testkit/vitest'
 
 import { sampleCounts, sumDifferences } from '../src/statistics/samples.ts'
 import { createStatistics } from '../src/statistics/statistics.ts'
+import { migrateTemplate } from './migrate-template.ts'
 
 const logger = createSilentLogger()
-const { url } = testDatabase({
-  migrate: async (template) => {
-    const database = openDatabase({ url: template, logger })
-    try {
-      await migrate(database, { logger })
-    } finally {
-      await database.close()
-    }
-  },
-})
+const { url } = testDatabase({ migrate: migrateTemplate })
 
 let database: Database
 beforeAll(() => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import * as fc from 'fast-check'
 
-import { createSilentLogger, type Database, migrate, openDatabase } from '@blockmill/core'
+import { createSilentLogger, type Database, openDatabase } from '@blockmill/core'
 import { testDatabase } from '@blockmill/testkit/vitest'
 
 import { messageRecords } from '../src/recorder/message-records.ts'
@@ -18,18 +18,10 @@ import {
   succeeded,
   taskMessage,
 } from './message-arbitraries.ts'
+import { migrateTemplate } from './migrate-template.ts'
 
 const logger = createSilentLogger()
-const { url } = testDatabase({
-  migrate: async (template) => {
-    const database = openDatabase({ url: template, logger })
-    try {
-      await migrate(database, { logger })
-    } finally {
-      await database.close()
-    }
-  },
-})
+const { url } = testDatabase({ migrate: migrateTemplate })
 
 let database: Database
 beforeAll(() => {
@@ -108,6 +100,17 @@ describe('the record', () => {
     await record(eventMessage([{ ...succeeded(1), startedAt: '2026-01-01T00:00:40.000Z' }], 'worker-b'))
     expect((await rows()).tasks).toMatchObject([{ status: 'succeeded', worker: 'worker-b' }])
     expect(await attempts()).toMatchObject([{ attempt: 1, outcome: 'lost', worker: 'worker-a' }])
+  })
+
+  it('counts one success when 20 deliveries of one unit were all executed', async () => {
+    const successes = Array.from({ length: 20 }, (_, index) => {
+      const second = String(20 - index).padStart(2, '0')
+      const times = { startedAt: '2026-01-01T00:00:01.000Z', at: `2026-01-01T00:00:${second}.000Z` }
+      return eventMessage([{ ...succeeded(1, { result: index }), ...times }], `worker-${index}`)
+    })
+    await Promise.all([taskMessage([1]), ...successes].map((message) => record(message)))
+    expect((await rows()).tasks).toMatchObject([{ status: 'succeeded', worker: 'worker-19', result: 19 }])
+    expect(await attempts()).toEqual([])
   })
 
   it('keeps the outcome of an earlier generation when the task is replayed', async () => {
