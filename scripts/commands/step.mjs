@@ -126,6 +126,11 @@ function countAsOne(status) {
   return status === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 }
 }
 
+// Whatever ends this process (a closed pipe, say), its programs do not outlive it.
+process.on('exit', () => {
+  for (const child of running) child.kill()
+})
+
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     interruptedBy ??= signal

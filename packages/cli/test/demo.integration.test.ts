@@ -23,9 +23,9 @@ interface Demo {
 async function startDemo(...args: string[]): Promise<Demo> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'demo-'))
   const { brokerUrl, databaseUrl } = sharedServices()
-  const child = spawn(process.execPath, [MAIN, 'dev', '--block-time', '500', ...args], {
+  const child = spawn(process.execPath, [MAIN, 'dev', '--tasks', EXAMPLE, '--block-time', '500ms', ...args], {
     cwd: folder,
-    env: { ...process.env, RABBITMQ_URL: brokerUrl, DATABASE_URL: databaseUrl, BLOCKMILL_TASKS: EXAMPLE },
+    env: { ...process.env, RABBITMQ_URL: brokerUrl, DATABASE_URL: databaseUrl },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''

@@ -1,20 +1,21 @@
 import { devChainSettings } from '@blockmill/core'
 import { type Command, InvalidArgumentError } from 'commander'
 
+import { demoSettings } from '../demo/demo-settings.ts'
 import type { SetStatus } from '../run-cli.ts'
 import { addSettingOptions, settingValues } from '../setting-options.ts'
 
 /** Adds `blockmill dev`, the whole system on this machine, and `blockmill dev-chain`. */
 export function addDevCommands(program: Command, setStatus: SetStatus): void {
-  program
+  const dev = program
     .command('dev')
     .description('run the whole system on this machine: broker, database, chain, scheduler, two workers, monitor')
     .option('--blocks <count>', 'end by itself when every task of this many blocks is finished', wholeNumber)
-    .option('--block-time <ms>', 'time between two blocks', wholeNumber, 1_000)
-    .action(async (options: { blocks?: number; blockTime: number }) => {
-      const { runDemo } = await import('../demo/run-demo.ts')
-      setStatus(await runDemo(options))
-    })
+  addSettingOptions(dev, demoSettings).action(async ({ blocks }: { blocks?: number }) => {
+    const sources = { commandLine: settingValues(dev, demoSettings) }
+    const { runDemo } = await import('../demo/run-demo.ts')
+    setStatus(await runDemo({ sources, ...(blocks === undefined ? {} : { blocks }) }))
+  })
 
   const chain = program
     .command('dev-chain')

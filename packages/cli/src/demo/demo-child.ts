@@ -49,7 +49,10 @@ export function startDemoChild({ name, main, args, environment, logFile }: DemoC
   let isStopping = false
 
   child.on('message', (message: { readonly url?: string }) => started.resolve(message.url ?? ''))
-  child.once('error', (error) => failed.reject(error))
+  child.once('error', (error) => {
+    ended.resolve()
+    failed.reject(error)
+  })
   child.once('exit', (code, signal) => {
     ended.resolve()
     if (isStopping) return

@@ -39,16 +39,6 @@ test('on a terminal, each state replaces the last', () => {
   expect(output.take().startsWith(`\u001B[${first.split('\n').length - 1}A`)).toBe(true)
 })
 
-test('what is written after the end is not written over', () => {
-  const output = createOutput(true)
-  const view = createProgressView(output)
-  view.show(PROGRESS)
-  view.end()
-  output.take()
-  view.show(PROGRESS)
-  expect(output.take().startsWith('\u001B[2K')).toBe(true)
-})
-
 test('elsewhere, a line is written every five seconds, without control characters', () => {
   const output = createOutput(false)
   let now = 0

@@ -6,11 +6,9 @@ export interface ProgressOutput {
   write(text: string): unknown
 }
 
-/** Shows progress until it is cleared. */
+/** Shows progress. What is written after it begins on a line of its own, and is the last: the next show would hide it. */
 export interface ProgressView {
   show(progress: DemoProgress & { readonly head: number }): void
-  /** Leaves the last state standing; what is written next begins on a line of its own. */
-  end(): void
 }
 
 /** How often a line is written where lines cannot be replaced. */
@@ -35,9 +33,6 @@ function createLiveView(output: ProgressOutput): ProgressView {
       output.write(`${back}${lines.map((line) => `\u001B[2K${line}\n`).join('')}`)
       shownLines = lines.length
     },
-    end() {
-      shownLines = 0
-    },
   }
 }
 
@@ -50,7 +45,6 @@ function createPlainView(output: ProgressOutput, now: () => number): ProgressVie
       const all = [['head', progress.head], ['evaluated to', progress.evaluatedTo], ...counts(progress)]
       output.write(`${all.map(([word, count]) => `${word} ${count}`).join(', ')}\n`)
     },
-    end() {},
   }
 }
 
