@@ -187,7 +187,7 @@ async function loop() {
     connection.textContent = `not up to date: ${error.message}`
     connection.className = 'lost'
   }
-  setTimeout(loop, INTERVAL_MS)
+  setTimeout(() => void loop(), INTERVAL_MS)
 }
 
 await loop()
