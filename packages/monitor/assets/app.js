@@ -174,20 +174,20 @@ async function refresh() {
   showTasks(latest.tasks)
 }
 
-async function loop() {
+async function showNow() {
   const connection = byId('connection')
   try {
-    // A page that nobody sees costs nothing.
-    if (!document.hidden) {
-      await refresh()
-      connection.textContent = `live, ${new Date().toLocaleTimeString()}`
-      connection.className = ''
-    }
+    await refresh()
+    connection.textContent = `live, ${new Date().toLocaleTimeString()}`
+    connection.className = ''
   } catch (error) {
     connection.textContent = `not up to date: ${error.message}`
     connection.className = 'lost'
   }
-  setTimeout(() => void loop(), INTERVAL_MS)
 }
 
-await loop()
+for (;;) {
+  // A page that nobody sees costs nothing.
+  if (!document.hidden) await showNow()
+  await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS))
+}
