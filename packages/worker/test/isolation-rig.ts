@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import {
   type AnyTaskDefinition,
+  createEnqueue,
   createLogger,
-  createSilentLogger,
   discoverTasks,
   type SubstrateAccess,
 } from '@blockmill/core'
@@ -57,6 +57,7 @@ export async function isolationRig({
   const execute = createExecutor({
     logger,
     chain: chain && ({ id: chain.id } as SubstrateAccess),
+    enqueueFor: (id) => createEnqueue({ chain: id, publish: async () => undefined }),
     stuckGraceMs: 300,
     onProgress,
     onStuck: () => undefined,
@@ -75,9 +76,6 @@ export async function isolationRig({
     stop: () => isolated.stop(),
   }
 }
-
-/** A logger for those who do not look at lines. */
-export const silent = createSilentLogger()
 
 /** True while a process runs: one that has ended but was not waited for by its parent does not. */
 export function isRunning(pid: number): boolean {
