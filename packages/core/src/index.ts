@@ -14,6 +14,8 @@ export { DEAD_HEADERS, DEAD_REASONS } from './broker/dead-letter.ts'
 export { createBroker } from './broker/create-broker.ts'
 export { delayLadder, exactStep, jitteredStep, SMALLEST_DELAY_MS } from './broker/delay-ladder.ts'
 export { createTopology, DELIVERY_LIMIT } from './broker/topology.ts'
+export { createClient, createTaskPublish } from './client/create-client.ts'
+export { createEnqueue } from './client/create-enqueue.ts'
 export { defineSettings } from './config/define-settings.ts'
 export { describeConfig } from './config/describe-config.ts'
 export { devChainSettings } from './config/dev-chain-settings.ts'
@@ -105,6 +107,9 @@ export type {
   Topology,
   TopologyOptions,
 } from './broker/topology.ts'
+export type { Client, EnqueuedTask, Enqueue, EnqueueOptions } from './client/client.ts'
+export type { ClientOptions } from './client/create-client.ts'
+export type { EnqueuePorts } from './client/create-enqueue.ts'
 export type { ConfigOf, Settings } from './config/define-settings.ts'
 export type { LoadConfigOptions } from './config/load-config.ts'
 export type { ConfigEntry, ResolvedConfig } from './config/resolve-config.ts'

@@ -42,7 +42,7 @@ describe('migrations', () => {
     await migrate(database, { logger })
     const tables = await tableNames(database)
     expect(tables.map(({ name }) => name)).toEqual(
-      expect.arrayContaining(['task', 'coverage', 'worker', 'dead_letter']),
+      expect.arrayContaining(['task', 'coverage', 'worker', 'dead_letter', 'unique_task']),
     )
     await database.query(`insert into blockmill.chain (id, genesis_hash) values ('dev', '0x00')`)
     await migrate(database, { logger })
@@ -62,7 +62,10 @@ describe('migrations', () => {
     const databases = [1, 2, 3, 4].map(() => open(url, { poolMax: 1 }))
     await Promise.all(databases.map((database) => migrate(database, { logger })))
     const [first] = databases
-    expect(await first?.query('select name from blockmill.migration')).toHaveLength(1)
+    expect(await first?.query('select name from blockmill.migration order by id')).toEqual([
+      { name: '0001-initial-schema' },
+      { name: '0002-unique-tasks' },
+    ])
     await first?.query('drop schema blockmill cascade')
   })
 

@@ -1,6 +1,9 @@
 import {
   type Broker,
   type ChainAccess,
+  createClient,
+  createTaskPublish,
+  type Database,
   delayLadder,
   LANES,
   type Logger,
@@ -48,6 +51,8 @@ export interface WorkerOptions {
   readonly chain?: ChainAccess | undefined
   /** What threads and processes of isolated tasks are made from. Only needed when there are such tasks. */
   readonly isolation?: IsolationSources | undefined
+  /** Where handlers get unique tasks from. Without, they cannot enqueue any. Handlers in threads and processes never can. */
+  readonly database?: Pick<Database, 'query' | 'address'> | undefined
   /** Unix milliseconds; default the system's clock. */
   readonly now?: () => number
   /** A number in [0, 1), for jitter; default `Math.random`. */
@@ -79,6 +84,7 @@ export function createWorker({
   registry,
   chain,
   isolation: sources,
+  database,
   now = Date.now,
   random = Math.random,
 }: WorkerOptions): Worker {
@@ -98,14 +104,31 @@ export function createWorker({
     if (events.pending > PROGRESS_BACKLOG) return
     events.add({ type: 'progress', ...eventFacts(attempt, now()), done, ...(total !== undefined && { total }) })
   }
+  const { maxAttempts } = config.retry
   const isolation =
-    sources && createIsolatedExecution({ ...config, sources, logger, graceMs: config.stuckGraceMs, onProgress })
+    sources &&
+    createIsolatedExecution({
+      ...config,
+      sources,
+      logger,
+      graceMs: config.stuckGraceMs,
+      onProgress,
+      publish: createTaskPublish(broker),
+      maxAttempts,
+    })
   const flow: TaskFlow = createTaskFlow({
     concurrency: config.concurrency,
-    admit: createIntake({ registry, chainId: chain?.id, smallestDelayMs: config.smallestDelayMs, now }),
+    admit: createIntake({
+      registry,
+      chainId: chain?.id,
+      tasksExchange: broker.topology.exchanges.tasks,
+      smallestDelayMs: config.smallestDelayMs,
+      now,
+    }),
     execute: createExecutor({
       logger,
       chain,
+      enqueueFor: (id) => createClient({ broker, database, registry, chain: id, maxAttempts, now }).enqueue,
       stuckGraceMs: config.stuckGraceMs,
       isolated: isolation?.execute,
       onProgress,

@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import type { ChainAccess } from '../chain/chain-access.ts'
 import type { Head } from '../chain/chain-source.ts'
 import { HEADS } from '../chain/chain-source.ts'
+import type { Enqueue } from '../client/client.ts'
 import { ConfigurationError } from '../errors/blockmill-error.ts'
 import type { Logger } from '../observability/logger.ts'
 import { byteSize } from './byte-size.ts'
@@ -32,6 +33,11 @@ export interface TaskContext<Args> {
   readonly log: Logger
   /** Reports how far the attempt is; shown in the monitor, sent at most a few times a second. */
   readonly progress: (done: number, total?: number) => void
+  /**
+   * Enqueues another task, with this one as its parent. Not unique unless asked for, because workers have no database. A
+   * handler that runs again enqueues again: under the same id when the other task has a block, as a further task otherwise.
+   */
+  readonly enqueue: Enqueue
   /** The same at every attempt and every redelivery: what to make the work idempotent with. */
   readonly taskId: string
   /** 1 for the first execution. */

@@ -10,7 +10,8 @@ const tasks = registry(
   defineTask({ name: 'typed', schema: Type.Object({ netuid: Type.Integer() }), run: () => undefined }),
 )
 
-const admit = createIntake({ registry: tasks, chainId: 'dev', smallestDelayMs: 1_000, now: () => NOW })
+const options = { registry: tasks, tasksExchange: 'blockmill.tasks', smallestDelayMs: 1_000, now: () => NOW }
+const admit = createIntake({ ...options, chainId: 'dev' })
 
 /** A sound message as text, with changes that its type forbids. */
 function body(changes: Record<string, unknown>): Buffer {
@@ -47,7 +48,7 @@ describe('what cannot be tried', () => {
   it('is a task of another chain, unless the worker has none', () => {
     const other = message({ chain: 'polkadot' })
     expect(admit(delivery(other))).toMatchObject({ type: 'dead', reason: 'unknown_chain' })
-    const chainless = createIntake({ registry: tasks, chainId: undefined, smallestDelayMs: 1_000, now: () => NOW })
+    const chainless = createIntake({ ...options, chainId: undefined })
     expect(chainless(delivery(other)).type).toBe('run')
   })
 
@@ -78,7 +79,8 @@ it('runs the sound items of a chunk and refuses the others as a message of their
 })
 
 describe('a message before its time', () => {
-  const admitAt = (notBefore: string) => admit(delivery(message({ notBefore })))
+  const admitAt = (notBefore: string, exchange = 'blockmill.redeliver') =>
+    admit(delivery(message({ notBefore }), { exchange }))
 
   it('is sent round again for what remains of its delay', () => {
     expect(admitAt('2026-01-01T00:00:01.001Z')).toMatchObject({ type: 'early', remainingMs: 1_001 })
@@ -87,6 +89,12 @@ describe('a message before its time', () => {
   it('runs when no more than a smallest step remains, which is what clocks may differ by', () => {
     expect(admitAt('2026-01-01T00:00:01.000Z').type).toBe('run')
     expect(admitAt('2025-12-31T23:00:00.000Z').type).toBe('run')
+  })
+
+  it('is sent round for any wait when it comes straight from its publisher', () => {
+    const early = admitAt('2026-01-01T00:00:00.001Z', 'blockmill.tasks')
+    expect(early).toMatchObject({ type: 'early', remainingMs: 1 })
+    expect(admitAt('2026-01-01T00:00:00.000Z', 'blockmill.tasks').type).toBe('run')
   })
 
   it('has waited since the end of its delay, not since it was scheduled', () => {

@@ -7,6 +7,7 @@ import {
   type SubstrateAccess,
   type TaskContext,
 } from '@blockmill/core'
+import { recordEnqueues } from '@blockmill/testkit'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { item, unit } from '../../test/messages.ts'
 import { createAttempt } from './attempt.ts'
@@ -24,6 +25,7 @@ function run(
   const execute = createExecutor({
     logger: createSilentLogger(),
     chain,
+    enqueueFor: () => recordEnqueues().enqueue,
     stuckGraceMs: 5_000,
     onProgress: () => undefined,
     onStuck: () => undefined,
@@ -69,6 +71,33 @@ describe('a handler', () => {
     expect(readsChain).toMatchObject({
       type: 'failed',
       error: { message: expect.stringContaining('CHAIN_URL') as string },
+    })
+  })
+
+  it('enqueues tasks of its own family, which are not unique unless it says so', async () => {
+    const { enqueue, enqueued } = recordEnqueues()
+    const child = defineTask({ name: 'child', run: () => undefined })
+    const parent = task(async ({ enqueue: next }) => {
+      await next(child, {})
+      await next(child, {}, { priority: 0, parentId: item(9).id })
+    })
+    const work = (changes: object) => unit(parent, { items: [item(7)], ...changes })
+    await run(parent, { work: work({}), enqueueFor: () => enqueue })
+    await run(parent, { work: work({ rootId: item(3).id }), enqueueFor: () => enqueue })
+    expect(enqueued.map(({ options: { unique, parentId, rootId } }) => ({ unique, parentId, rootId }))).toEqual([
+      { unique: false, parentId: item(7).id, rootId: item(7).id },
+      { unique: false, parentId: item(9).id, rootId: item(7).id },
+      { unique: false, parentId: item(7).id, rootId: item(3).id },
+      { unique: false, parentId: item(9).id, rootId: item(3).id },
+    ])
+  })
+
+  it('fails when it asks for a unique task of a worker without a database', async () => {
+    const child = defineTask({ name: 'child', run: () => undefined })
+    const parent = task(({ enqueue }) => enqueue(child, {}, { unique: true }))
+    expect(await run(parent)).toMatchObject({
+      type: 'failed',
+      error: { code: 'CONFIG_INVALID', message: expect.stringContaining('database') as string },
     })
   })
 

@@ -1,12 +1,14 @@
 import type { ChainAccess, Logger } from '@blockmill/core'
 import type { Attempt } from './attempt.ts'
 import { withDeadline } from './deadline.ts'
+import type { EnqueueFor } from './enqueue-from.ts'
 import type { Outcome } from './outcome.ts'
 import { runHandler } from './run-handler.ts'
 
 export interface ExecutorOptions {
   readonly logger: Logger
   readonly chain: ChainAccess | undefined
+  readonly enqueueFor: EnqueueFor
   readonly stuckGraceMs: number
   readonly onProgress: (attempt: Attempt, done: number, total: number | undefined) => void
   /** Called when an attempt is given up while its handler still runs. */
@@ -16,13 +18,22 @@ export interface ExecutorOptions {
 }
 
 /** Runs the handler of an attempt, in this thread unless its task is isolated, and tells how it ended. Never rejects. */
-export function createExecutor({ logger, chain, stuckGraceMs, onProgress, onStuck, isolated }: ExecutorOptions) {
+export function createExecutor({
+  logger,
+  chain,
+  enqueueFor,
+  stuckGraceMs,
+  onProgress,
+  onStuck,
+  isolated,
+}: ExecutorOptions) {
   return async function execute(attempt: Attempt): Promise<Outcome> {
     const { isolation, timeoutMs } = attempt.unit.definition
     if (isolation !== 'none' && isolated !== undefined) return isolated(attempt)
     const handler = runHandler(attempt, {
       logger,
       chain,
+      enqueueFor,
       onProgress: (done, total) => onProgress(attempt, done, total),
     })
     if (timeoutMs === undefined) return handler

@@ -1,5 +1,6 @@
 import type { ChainAccess, Logger } from '@blockmill/core'
 import type { HandlerAttempt } from './attempt.ts'
+import { type EnqueueFor, enqueueFrom } from './enqueue-from.ts'
 import { type Outcome, returnedOutcome, thrownOutcome } from './outcome.ts'
 import { createProgressReporter } from './progress.ts'
 import { createTaskContext } from './task-context.ts'
@@ -8,6 +9,7 @@ import { createTaskContext } from './task-context.ts'
 export interface HandlerPorts {
   readonly logger: Logger
   readonly chain: ChainAccess | undefined
+  readonly enqueueFor: EnqueueFor
   readonly onProgress: (done: number, total: number | undefined) => void
 }
 
@@ -17,7 +19,7 @@ export interface HandlerPorts {
  */
 export async function runHandler(
   attempt: HandlerAttempt,
-  { logger, chain, onProgress }: HandlerPorts,
+  { logger, chain, enqueueFor, onProgress }: HandlerPorts,
 ): Promise<Outcome> {
   const { unit, item } = attempt
   const log = logger.child({
@@ -28,7 +30,12 @@ export async function runHandler(
   })
   const progress = createProgressReporter(onProgress, log)
   try {
-    const context = createTaskContext(attempt, { chain, log, progress: progress.report })
+    const context = createTaskContext(attempt, {
+      chain,
+      log,
+      progress: progress.report,
+      enqueue: enqueueFrom(attempt, enqueueFor),
+    })
     // The definition's own types of arguments were checked when the message came in.
     return returnedOutcome(await unit.definition.run(context as Parameters<typeof unit.definition.run>[0]))
   } catch (thrown) {

@@ -1,6 +1,7 @@
 import {
   type ChainAccess,
   ConfigurationError,
+  type Enqueue,
   type JsonObject,
   type Logger,
   NonRetryableError,
@@ -18,10 +19,12 @@ export function createTaskContext(
     chain,
     log,
     progress,
+    enqueue,
   }: {
     readonly chain: ChainAccess | undefined
     readonly log: Logger
     readonly progress: TaskContext<never>['progress']
+    readonly enqueue: Enqueue
   },
 ): TaskContext<JsonObject> {
   const context = {
@@ -31,6 +34,7 @@ export function createTaskContext(
     signal: abort.signal,
     log,
     progress,
+    enqueue,
     taskId: item.id,
     attempt: message.attempt,
   }

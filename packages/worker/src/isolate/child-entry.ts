@@ -1,15 +1,17 @@
 import { isMainThread, Worker } from 'node:worker_threads'
-import { discoverTasks, serializeError } from '@blockmill/core'
+import { createEnqueue, discoverTasks, serializeError } from '@blockmill/core'
 import { createLazyChain } from './child-chain.ts'
 import { moduleBeside } from './child-handle.ts'
 import { openChildPort } from './child-port.ts'
 import type { ChildSetup, ToChild } from './child-protocol.ts'
 import { createJobRunner, type JobRunner } from './job-runner.ts'
 import { createRelayedLogger } from './log-relay.ts'
+import { createPublishRequests } from './publish-requests.ts'
 
 // The program of a thread or process that runs the handlers of isolated tasks. It does what `child-protocol` says.
 
 const port = openChildPort()
+const requests = createPublishRequests(port)
 let runner: JobRunner | undefined
 let close = async (): Promise<void> => undefined
 
@@ -31,20 +33,25 @@ function onMessage(message: ToChild): void {
     case 'abort':
       runner?.abort(message.reason)
       break
+    case 'published':
+      requests.answer(message)
+      break
     case 'end':
       void close().finally(() => process.exit(0))
       break
   }
 }
 
-async function setUp({ taskPackages, from, chain, logLevel, parentPid }: ChildSetup): Promise<void> {
+async function setUp({ taskPackages, from, chain, maxAttempts, logLevel, parentPid }: ChildSetup): Promise<void> {
   if (isMainThread) new Worker(moduleBeside('parent-watch'), { workerData: parentPid }).unref()
   try {
     const logger = createRelayedLogger(logLevel, (line) => void port.send({ type: 'log', line }))
     const lazy = chain && createLazyChain(chain, logger)
     if (lazy !== undefined) close = lazy.close
     const registry = await discoverTasks(taskPackages, from)
-    runner = createJobRunner({ port, registry, chain: lazy?.chain, logger })
+    const enqueueFor = (chainId: string) =>
+      createEnqueue({ chain: chainId, registry, maxAttempts, publish: requests.publish })
+    runner = createJobRunner({ port, registry, chain: lazy?.chain, enqueueFor, logger })
     await port.send({ type: 'ready', memoryBytes: port.memoryBytes() })
   } catch (error) {
     await port.send({ type: 'unusable', error: serializeError(error) })

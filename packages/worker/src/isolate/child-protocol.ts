@@ -10,6 +10,8 @@ export interface ChildSetup {
   readonly from: string
   /** The chain that task code gets; the child connects when a handler first asks for something. */
   readonly chain?: ChildChain | undefined
+  /** Executions of tasks that a handler enqueues, where they do not say themselves. */
+  readonly maxAttempts?: number | undefined
   readonly logLevel: LogLevel
 }
 
@@ -32,6 +34,8 @@ export type ToChild =
   | { readonly type: 'set-up'; readonly setup: ChildSetup }
   | { readonly type: 'run'; readonly job: Job }
   | { readonly type: 'abort'; readonly reason: SerializedError }
+  /** The broker has confirmed what the child asked to publish, or not. */
+  | { readonly type: 'published'; readonly request: number; readonly error?: SerializedError }
   /** Close what is open and exit. */
   | { readonly type: 'end' }
 
@@ -43,6 +47,8 @@ export type FromChild =
   | { readonly type: 'started' }
   | { readonly type: 'progress'; readonly done: number; readonly total: number | undefined }
   | { readonly type: 'log'; readonly line: string }
+  /** A handler enqueues a task. */
+  | { readonly type: 'publish'; readonly request: number; readonly message: TaskMessage }
   /** Sent each second of an attempt, as long as the event loop turns. */
   | { readonly type: 'memory'; readonly memoryBytes: number }
   /** The handler's signal is aborted: the event loop turns, and the handler has a chance to heed it. */

@@ -1,4 +1,4 @@
-import { type Logger, serializeError } from '@blockmill/core'
+import { ConfigurationError, type Logger, serializeError, type TaskMessage } from '@blockmill/core'
 import { type Outcome, thrownOutcome } from '../execute/outcome.ts'
 import type { ChildHandle, SpawnChild } from './child-handle.ts'
 import { type ChildEnd, ChildLost, childLost, describeEnd } from './child-lost.ts'
@@ -42,6 +42,8 @@ export interface ChildOptions {
   readonly logger: Logger
   /** A line that a handler logged, as JSON. */
   readonly onLog: (line: string) => void
+  /** Publishes what a handler enqueues. Without, none can. */
+  readonly publish?: ((message: TaskMessage) => Promise<void>) | undefined
   /** Called when it becomes unfit while it runs nothing. */
   readonly onUnfit: () => void
 }
@@ -72,7 +74,7 @@ interface Running {
  * - **ending**: asked to exit, or killed.
  * - **gone**: entered through `leave` alone, when the exit is seen, or when a kill has no visible effect in two seconds.
  */
-export function createChild({ spawn, setup, logger, onLog, onUnfit }: ChildOptions): Child {
+export function createChild({ spawn, setup, logger, onLog, publish = refuse, onUnfit }: ChildOptions): Child {
   const ready = Promise.withResolvers<void>()
   const gone = Promise.withResolvers<void>()
   // Whoever waits hears of it; when nobody does, it is no news.
@@ -112,6 +114,9 @@ export function createChild({ spawn, setup, logger, onLog, onUnfit }: ChildOptio
       case 'log':
         onLog(message.line)
         break
+      case 'publish':
+        void answer(message.request, publish(message.message))
+        break
       case 'memory':
         memoryBytes = message.memoryBytes
         break
@@ -133,6 +138,15 @@ export function createChild({ spawn, setup, logger, onLog, onUnfit }: ChildOptio
         if (running === undefined) onUnfit()
         break
       }
+    }
+  }
+
+  async function answer(request: number, published: Promise<void>): Promise<void> {
+    try {
+      await published
+      handle?.send({ type: 'published', request })
+    } catch (error) {
+      handle?.send({ type: 'published', request, error: serializeError(error) })
     }
   }
 
@@ -215,4 +229,8 @@ export function createChild({ spawn, setup, logger, onLog, onUnfit }: ChildOptio
       return gone.promise
     },
   }
+}
+
+async function refuse(): Promise<void> {
+  throw new ConfigurationError('CONFIG_INVALID', 'This child was given nothing to publish through.')
 }

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { ConfigurationError, type Logger, type LogLevel, type TaskRegistry } from '@blockmill/core'
+import { ConfigurationError, type Logger, type LogLevel, type TaskMessage, type TaskRegistry } from '@blockmill/core'
 import type { Attempt } from '../execute/attempt.ts'
 import { withDeadline } from '../execute/deadline.ts'
 import { type Outcome, thrownOutcome } from '../execute/outcome.ts'
@@ -44,6 +44,10 @@ export interface IsolatedExecutionOptions {
   /** How long an aborted handler may go on before its child is ended by force. */
   readonly graceMs: number
   readonly onProgress: (attempt: Attempt, done: number, total: number | undefined) => void
+  /** Publishes what handlers enqueue. Without, none can. */
+  readonly publish?: ((message: TaskMessage) => Promise<void>) | undefined
+  /** Executions of tasks that handlers enqueue, where they do not say themselves. */
+  readonly maxAttempts?: number | undefined
 }
 
 /** Children that end before they take an attempt, one after the other, until the attempt is given up. */
@@ -61,9 +65,11 @@ export function createIsolatedExecution({
   maxMemoryPerChildBytes,
   graceMs,
   onProgress,
+  publish,
+  maxAttempts,
 }: IsolatedExecutionOptions): IsolatedExecution {
   const { taskPackages, from = process.cwd(), chain, heapLimitMb } = sources
-  const setup = { parentPid: process.pid, taskPackages, from, chain, logLevel: logger.level as LogLevel }
+  const setup = { parentPid: process.pid, taskPackages, from, chain, maxAttempts, logLevel: logger.level as LogLevel }
   const onLog = createLogRelay(logger)
   const pool = createChildPool({
     maxChildren: Math.min(concurrency, maxChildren),
@@ -73,6 +79,7 @@ export function createIsolatedExecution({
         setup,
         logger,
         onLog,
+        publish,
         onUnfit,
       }),
   })

@@ -13,6 +13,7 @@ import {
 } from '@blockmill/core'
 import type { HandlerAttempt } from '../execute/attempt.ts'
 import { failedOutcome, type Outcome } from '../execute/outcome.ts'
+import type { EnqueueFor } from '../execute/enqueue-from.ts'
 import { runHandler } from '../execute/run-handler.ts'
 import { ChildLost } from './child-lost.ts'
 import type { ChildPort } from './child-port.ts'
@@ -33,10 +34,11 @@ export interface JobRunnerOptions {
   readonly port: Pick<ChildPort, 'send' | 'memoryBytes'>
   readonly registry: TaskRegistry
   readonly chain: ChainAccess | undefined
+  readonly enqueueFor: EnqueueFor
   readonly logger: Logger
 }
 
-export function createJobRunner({ port, registry, chain, logger }: JobRunnerOptions): JobRunner {
+export function createJobRunner({ port, registry, chain, enqueueFor, logger }: JobRunnerOptions): JobRunner {
   // Follows a handler through everything that it started, and so tells whose an error is that nobody caught.
   const origin = new AsyncLocalStorage<HandlerAttempt>()
   let current: HandlerAttempt | undefined
@@ -67,6 +69,7 @@ export function createJobRunner({ port, registry, chain, logger }: JobRunnerOpti
         runHandler(attempt, {
           logger,
           chain,
+          enqueueFor,
           onProgress: (done, total) => tell({ type: 'progress', done, total }),
         }),
       )
@@ -109,7 +112,7 @@ function asJson(outcome: Outcome): string {
 }
 
 /** An error that handlers can recognise, from what travelled. */
-function revivedError({ name, message, code, classes }: SerializedError): Error {
+export function revivedError({ name, message, code, classes }: SerializedError): Error {
   if (classes.includes('Cancel')) return new Cancel(message)
   if (classes.includes('RetryableError')) return new RetryableError(code as ErrorCode, message)
   return Object.assign(new Error(message), { name, ...(code !== undefined && { code }) })

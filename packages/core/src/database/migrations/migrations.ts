@@ -1,6 +1,10 @@
 import type { MigrationObject } from '@mikro-orm/core'
 
 import { InitialSchema } from './initial-schema.ts'
+import { UniqueTasks } from './unique-tasks.ts'
 
 /** All migrations, in order. Names are kept in the database: never rename or reorder; add at the end. */
-export const MIGRATIONS: readonly MigrationObject[] = [{ name: '0001-initial-schema', class: InitialSchema }]
+export const MIGRATIONS: readonly MigrationObject[] = [
+  { name: '0001-initial-schema', class: InitialSchema },
+  { name: '0002-unique-tasks', class: UniqueTasks },
+]
