@@ -4,11 +4,13 @@ import type { AttemptRecord } from './attempt-record.ts'
 import { type Column, columnNames, columnValues, selectColumns } from './column.ts'
 import type { Records } from './records.ts'
 import { storableJson } from './storable.ts'
+import { releaseUniqueTasks } from './release-unique-tasks.ts'
 import { TASK_COLUMNS, UPSERT_TASKS } from './upsert-tasks.ts'
 import type { WorkerRecord } from './worker-record.ts'
 
 /**
  * Writes folded records: one statement for each table, in one transaction. Writing them again changes nothing.
+ * Unique tasks that have ended may be enqueued again as soon as the record says so.
  *
  * @param records as `foldBatch` returns them: each key once, sorted.
  */
@@ -38,6 +40,7 @@ function statementsFor({ tasks, attempts, workers }: Records): ((query: Query) =
       ? []
       : [(query: Query) => query(UPSERT_ATTEMPTS, columnValues(ATTEMPT_COLUMNS, attempts))]),
     ...(workers.length === 0 ? [] : [(query: Query) => query(UPSERT_WORKERS, columnValues(WORKER_COLUMNS, workers))]),
+    ...releaseUniqueTasks(tasks),
   ]
 }
 
