@@ -98,6 +98,7 @@ export type { BrokerOptions } from './broker/create-broker.ts'
 export type { ReconnectRange } from './broker/reconnect-delay.ts'
 export type { DeadReason } from './broker/dead-letter.ts'
 export type { ConsumeOptions, Delivery, Subscription } from './broker/consumer.ts'
+export type { HeardMessage, Listener, ListenOptions } from './broker/listener.ts'
 export type { OutgoingMessage, Publisher } from './broker/publisher.ts'
 export type {
   BindingDeclaration,

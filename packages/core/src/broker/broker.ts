@@ -1,4 +1,5 @@
 import type { ConsumeOptions, Subscription } from './consumer.ts'
+import type { Listener, ListenOptions } from './listener.ts'
 import type { Publisher } from './publisher.ts'
 import type { Declarations, Topology } from './topology.ts'
 
@@ -36,6 +37,14 @@ export interface Broker {
    * the client stops first.
    */
   consume(options: ConsumeOptions): Promise<Subscription>
+  /**
+   * Hears what is published to an exchange from now on, through an exclusive queue that ends with its connection and is
+   * made again on the next. Nothing is kept for a listener: what is published while there is no connection is missed.
+   * Resolves when it listens for the first time.
+   *
+   * @throws RetryableError `BROKER_UNREACHABLE` when the client stops first.
+   */
+  listen(options: ListenOptions): Promise<Listener>
   /**
    * Depth of a queue; `undefined` when it does not exist.
    *

@@ -9,9 +9,10 @@ import type { Broker, QueueDepth } from './broker.ts'
 import { ConfirmPublisher } from './confirm-publisher.ts'
 import type { ConsumeOptions, Subscription } from './consumer.ts'
 import { type Declaration, declarationKey, declareOn, listDeclarations } from './declare.ts'
+import { declareListenerQueue, type Listener, LISTENER_PREFETCH, type ListenOptions } from './listener.ts'
 import { type ConnectionRole, ManagedConnection } from './managed-connection.ts'
 import { queueDepth } from './queue-depth.ts'
-import { QueueSubscription } from './queue-subscription.ts'
+import { QueueSubscription, type QueueSubscriptionOptions } from './queue-subscription.ts'
 import { RECONNECT_RANGE, type ReconnectRange } from './reconnect-delay.ts'
 import type { Declarations, Topology } from './topology.ts'
 
@@ -102,7 +103,26 @@ class AmqpBroker implements Broker {
     return declared
   }
 
-  async consume(options: ConsumeOptions): Promise<Subscription> {
+  consume(options: ConsumeOptions): Promise<Subscription> {
+    return this.#subscribe(options)
+  }
+
+  listen({ exchange, pattern, onMessage, onListening }: ListenOptions): Promise<Listener> {
+    return this.#subscribe({
+      queue: exchange,
+      prefetch: LISTENER_PREFETCH,
+      declareQueue: (channel) => declareListenerQueue(channel, { exchange, ...(pattern !== undefined && { pattern }) }),
+      onDelivery(delivery) {
+        delivery.ack()
+        onMessage(delivery)
+      },
+      ...(onListening !== undefined && { onConsuming: onListening }),
+    })
+  }
+
+  async #subscribe(
+    options: ConsumeOptions & Pick<QueueSubscriptionOptions, 'declareQueue' | 'onConsuming'>,
+  ): Promise<Subscription> {
     if (this.#stopping !== undefined) {
       throw new RetryableError(
         'BROKER_UNREACHABLE',

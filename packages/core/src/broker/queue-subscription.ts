@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-import type { ChannelModel } from 'amqplib'
+import type { Channel, ChannelModel } from 'amqplib'
 
 import { BlockmillError, ConfigurationError, RetryableError } from '../errors/blockmill-error.ts'
 import type { Logger } from '../observability/logger.ts'
@@ -19,6 +19,10 @@ export interface QueueSubscriptionOptions extends ConsumeOptions {
   readonly connection: () => ChannelModel | undefined
   /** Declares again all that was declared, because the queue may have been deleted. */
   readonly redeclare: () => Promise<void>
+  /** Declares on every new channel a queue that lives no longer than its connection; its name. Default: `queue` is there. */
+  readonly declareQueue?: (channel: Channel) => Promise<string>
+  /** Called each time it begins to consume. */
+  readonly onConsuming?: () => void
   /** Called once, when `close()` begins. */
   readonly onClose: () => void
 }
@@ -151,13 +155,17 @@ export class QueueSubscription implements Subscription {
     this.#failures = 0
     this.#reason = undefined
     this.#firstConsuming.resolve()
+    this.#options.onConsuming?.()
   }
 
   async #openChannel(connection: ChannelModel): Promise<ConsumerChannel> {
-    const { logger, onDelivery, onLost } = this.#options
+    const { logger, onDelivery, onLost, declareQueue } = this.#options
+    const channel = await connection.createChannel()
+    // A refused declaration is thrown by its operation; without a listener the event would end the connection.
+    channel.on('error', () => {})
     return new ConsumerChannel({
-      channel: await connection.createChannel(),
-      queue: this.queue,
+      channel,
+      queue: (await declareQueue?.(channel)) ?? this.queue,
       logger,
       onDelivery,
       onLost: (reason) => {

@@ -35,6 +35,7 @@ describe('createTopology', () => {
       parked: 'blockmill.parked',
       dead: 'blockmill.dead',
       control: 'blockmill.control',
+      reply: 'blockmill.reply',
     })
     expect(topology.monitorQueue).toBe('blockmill.monitor')
     expect(topology.workQueue('high-priority', 'low')).toBe('blockmill.work.high-priority.low')

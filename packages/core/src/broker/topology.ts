@@ -42,6 +42,7 @@ export interface Topology {
     readonly parked: string
     readonly dead: string
     readonly control: string
+    readonly reply: string
   }
   readonly monitorQueue: string
   readonly parkedQueue: string
@@ -87,6 +88,7 @@ export function createTopology({ namespace = 'blockmill', monitorQueue }: Topolo
     parked: named('parked'),
     dead: named('dead'),
     control: named('control'),
+    reply: named('reply'),
   }
   const monitor = monitorQueue ?? named('monitor')
   const workQueue = (queue: string, lane: Lane): string => named(`work.${queue}.${lane}`)
@@ -112,6 +114,7 @@ export function createTopology({ namespace = 'blockmill', monitorQueue }: Topolo
         { type: 'topic', name: exchanges.dead },
         { type: 'fanout', name: exchanges.parked },
         { type: 'fanout', name: exchanges.control },
+        { type: 'topic', name: exchanges.reply },
         // What comes out of a delay queue and finds no work queue is kept, not dropped.
         { type: 'topic', name: exchanges.redeliver, arguments: { 'alternate-exchange': exchanges.parked } },
       ],

@@ -3,6 +3,7 @@ import {
   type ConsumeOptions,
   createTopology,
   type Declarations,
+  type ListenOptions,
   type OutgoingMessage,
   type Publisher,
   RetryableError,
@@ -38,6 +39,7 @@ export interface FakeBroker extends Broker {
 interface Exchange {
   readonly type: 'topic' | 'fanout'
   readonly alternate: string | undefined
+  readonly listeners: Set<ListenOptions>
   readonly bindings: { readonly pattern: string; readonly queue: FakeQueue }[]
 }
 
@@ -69,7 +71,12 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
   const declare = ({ exchanges: added, queues: addedQueues, bindings }: Declarations): void => {
     for (const { name, type, arguments: args } of added) {
       if (exchanges.has(name)) continue
-      exchanges.set(name, { type, alternate: args?.['alternate-exchange'] as string | undefined, bindings: [] })
+      exchanges.set(name, {
+        type,
+        alternate: args?.['alternate-exchange'] as string | undefined,
+        listeners: new Set(),
+        bindings: [],
+      })
     }
     for (const { name, arguments: args } of addedQueues) {
       if (queues.has(name)) continue
@@ -113,6 +120,16 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
     return targets.length
   }
 
+  /** Tells those who listen. Like a queue, they take a message: for `mandatory`, it has arrived. */
+  const tell = (message: OutgoingMessage): number => {
+    const { type = 'topic', listeners = new Set<ListenOptions>() } = exchanges.get(message.exchange) ?? {}
+    const hearing = [...listeners].filter(
+      ({ pattern = '#' }) => type === 'fanout' || matchesTopic(pattern, message.routingKey),
+    )
+    for (const { onMessage } of hearing) onMessage({ messageId: undefined, ...message })
+    return hearing.length
+  }
+
   const expire = (queue: FakeQueue, message: QueuedMessage, ttlMs: number, exchange: string): void => {
     const timer = setTimeout(() => {
       timers.delete(timer)
@@ -134,7 +151,7 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
         const verdict = await broker.onPublish(message)
         if (verdict instanceof Error) throw verdict
         await online.promise
-        if (enqueue(message) === 0 && message.mandatory === true) {
+        if (enqueue(message) + tell(message) === 0 && message.mandatory === true) {
           throw new RetryableError('BROKER_PUBLISH_FAILED', `No queue takes ${message.routingKey}.`)
         }
         published.push(message)
@@ -193,6 +210,14 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
       await online.promise
       return consume(options)
     },
+    listen: async (options) => {
+      await online.promise
+      const exchange = exchanges.get(options.exchange)
+      if (exchange === undefined) throw new Error(`no exchange ${options.exchange}`)
+      exchange.listeners.add(options)
+      options.onListening?.()
+      return { close: async () => void exchange.listeners.delete(options) }
+    },
     depth: async (name) => {
       const queue = queues.get(name)?.queue
       return queue && { messages: queue.ready.length, consumers: queue.consumers }
@@ -223,6 +248,7 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
       connected = true
       online.resolve()
       for (const { queue, consumer, active } of consumings) if (active) queue.add(consumer)
+      for (const { listeners } of exchanges.values()) for (const { onListening } of listeners) onListening?.()
     },
   }
   return broker
