@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import * as fc from 'fast-check'
 
-import { createSilentLogger, type Database, openDatabase } from '@blockmill/core'
+import { createSilentLogger, type Database, openDatabase, type TaskEvent } from '@blockmill/core'
 import { testDatabase } from '@blockmill/testkit/vitest'
 
 import { messageRecords } from '../src/recorder/message-records.ts'
@@ -149,6 +149,38 @@ describe('the record', () => {
       { error: { message: readable } },
       { result: { [readable]: readable }, worker: `worker ${readable}` },
     ])
+  })
+
+  it('ends the claim of a unique task with the task, and not before', async () => {
+    const claims = () => database.query('select generation from blockmill.unique_task')
+    const hold = (generation: number) =>
+      database.query(
+        `insert into blockmill.unique_task (task_id, chain, name, args_hash, generation) values ($1, 'dev', 't', '', $2)`,
+        [idOfBlock(1), generation],
+      )
+    const failed: TaskEvent = {
+      type: 'failed',
+      ...eventBase(1),
+      generation: 7,
+      startedAt: '2026-01-01T00:00:01.000Z',
+      error: { name: 'Error', message: 'no', classes: [] },
+      reason: 'exhausted',
+    }
+    await hold(7)
+    await record(
+      taskMessage([1], { generation: 7 }),
+      eventMessage([{ type: 'started', ...eventBase(1), generation: 7 }]),
+    )
+    expect(await claims()).toEqual([{ generation: 7 }])
+    await record(eventMessage([failed]))
+    expect(await claims()).toEqual([])
+
+    await hold(9)
+    await record(eventMessage([failed]))
+    await record(eventMessage([succeeded(2)]))
+    expect(await claims()).toEqual([{ generation: 9 }])
+    await record(eventMessage([{ ...succeeded(1), generation: 9 }]))
+    expect(await claims()).toEqual([])
   })
 
   it('can be written by several recorders at once', async () => {

@@ -6,7 +6,7 @@ import { revivedError } from './job-runner.ts'
 /** What a child has to publish, it asks its worker for: children have no broker. */
 export interface PublishRequests {
   /** Resolves when the broker has confirmed the message. */
-  publish(message: TaskMessage): Promise<void>
+  readonly publish: (message: TaskMessage) => Promise<void>
   /** Takes the worker's answer. */
   answer(message: Extract<ToChild, { type: 'published' }>): void
 }
@@ -16,7 +16,7 @@ export function createPublishRequests(port: Pick<ChildPort, 'send'>): PublishReq
   let requests = 0
 
   return {
-    async publish(message) {
+    publish: async (message) => {
       requests += 1
       const request = requests
       const answered = Promise.withResolvers<void>()
