@@ -77,6 +77,12 @@ export async function isolationRig({
   }
 }
 
+/** Ids of the processes that this one has started. */
+export function childPids(): number[] {
+  const { pid } = process
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+}
+
 /** True while a process runs: one that has ended but was not waited for by its parent does not. */
 export function isRunning(pid: number): boolean {
   try {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Cancel, ISOLATIONS } from '@blockmill/core'
 import { startDevChain, waitFor } from '@blockmill/testkit'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { type IsolationRig, isolationRig, isRunning, TASKS } from './isolation-rig.ts'
+import { childPids, type IsolationRig, isolationRig, isRunning, TASKS } from './isolation-rig.ts'
 import { item } from './messages.ts'
 
 /** One rig for what leaves its children as they were. */
@@ -197,7 +197,7 @@ describe.each(['thread', 'process'] as const)('a handler in a %s', (kind) => {
       type: 'failed',
       error: {
         code: 'TASK_CHILD_LOST',
-        message: expect.stringMatching(/ran out of memory|SIGABRT, as Node does when its heap is full/) as string,
+        message: expect.stringMatching(/ran out of memory|SIGABRT\. Node does that when its heap is full/) as string,
       },
     })
     expect((await rig.run(kind, 'where')).type).toBe('succeeded')
@@ -288,6 +288,18 @@ describe('a process', () => {
         message: expect.stringMatching(/^The process \d+ .*ended by SIGKILL.* MiB when last seen\.$/) as string,
       },
     })
+  })
+
+  it('that is killed while it starts costs nothing', async () => {
+    const rig = await ownRig()
+    const before = childPids()
+    const running = rig.run('process', 'where')
+    const [pid = 0] = childPids().filter((one) => !before.includes(one))
+    process.kill(pid, 'SIGKILL')
+    expect(resultOf(await running)['pid']).not.toBe(pid)
+    expect(rig.lines).toMatchObject([
+      { level: 40, err: { message: `The process ${pid} was ended by SIGKILL before it was ready.` } },
+    ])
   })
 
   it('lets the worker decide about signals that reach the whole group', async () => {

@@ -50,7 +50,7 @@ export interface IsolatedExecutionOptions {
   readonly maxAttempts?: number | undefined
 }
 
-/** Children that end before they take an attempt, one after the other, until the attempt is given up. */
+/** Children that are lost before they take an attempt, one after the other, until the attempt fails. */
 const MAX_FALSE_STARTS = 3
 
 const SPAWN = { thread: spawnThread, process: spawnProcess }
@@ -84,6 +84,15 @@ export function createIsolatedExecution({
       }),
   })
 
+  /** @throws ChildLost when the handler was not even called. */
+  async function tryRun(attempt: Attempt, need: ChildNeed): Promise<Outcome> {
+    const child = await pool.acquire(need, attempt.abort.signal)
+    const outcome = await runOn(child, attempt)
+    pool.release(child, need)
+    if (outcome === undefined) throw new ChildLost(`The ${child.name} ended before it took the attempt.`)
+    return outcome
+  }
+
   /** `undefined` when the child ended before it had begun. */
   async function runOn(child: Child, attempt: Attempt): Promise<Outcome | undefined> {
     const { unit, item, abort } = attempt
@@ -99,14 +108,14 @@ export function createIsolatedExecution({
   }
 
   async function run(attempt: Attempt, need: ChildNeed): Promise<Outcome> {
-    for (let tries = 1; tries <= MAX_FALSE_STARTS; tries += 1) {
-      const child = await pool.acquire(need, attempt.abort.signal)
-      const outcome = await runOn(child, attempt)
-      pool.release(child, need)
-      if (outcome !== undefined) return outcome
-      logger.warn({ child: child.name, taskId: attempt.item.id }, 'child ended before it took its task; another will')
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await tryRun(attempt, need)
+      } catch (error) {
+        if (!(error instanceof ChildLost) || tries === MAX_FALSE_STARTS) throw error
+        logger.warn({ err: error, taskId: attempt.item.id }, 'child was lost before it took its task; another will')
+      }
     }
-    throw new ChildLost(`${MAX_FALSE_STARTS} threads or processes in a row ended before they took the attempt.`)
   }
 
   return {
