@@ -14,6 +14,15 @@ export { DEAD_HEADERS, DEAD_REASONS } from './broker/dead-letter.ts'
 export { createBroker } from './broker/create-broker.ts'
 export { delayLadder, exactStep, jitteredStep, SMALLEST_DELAY_MS } from './broker/delay-ladder.ts'
 export { createTopology, DELIVERY_LIMIT } from './broker/topology.ts'
+export { controlMessageCodec, controlReplyCodec } from './control/control-codec.ts'
+export { controlMessage, listenToControl, publishControl, publishReply } from './control/control-channel.ts'
+export {
+  CONTROL_MESSAGE_TYPE,
+  CONTROL_REPLY_TYPE,
+  MAX_STATE_CANCELS,
+  MAX_STATE_LANES,
+} from './control/control-message.ts'
+export { createControl } from './control/create-control.ts'
 export { createClient, createTaskPublish } from './client/create-client.ts'
 export { createEnqueue } from './client/create-enqueue.ts'
 export { defineSettings } from './config/define-settings.ts'
@@ -111,6 +120,9 @@ export type {
 export type { Client, EnqueuedTask, Enqueue, EnqueueOptions } from './client/client.ts'
 export type { ClientOptions } from './client/create-client.ts'
 export type { EnqueuePorts } from './client/create-enqueue.ts'
+export type { ControlBroker, ControlOrder } from './control/control-channel.ts'
+export type { CancelledTask, ControlMessage, ControlReply, LaneState } from './control/control-message.ts'
+export type { Control, ControlOptions } from './control/create-control.ts'
 export type { ConfigOf, Settings } from './config/define-settings.ts'
 export type { LoadConfigOptions } from './config/load-config.ts'
 export type { ConfigEntry, ResolvedConfig } from './config/resolve-config.ts'

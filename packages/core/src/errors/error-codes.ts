@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   RANGE_INVALID: 'A block range or batch size breaks a rule.',
   RESULT_NOT_JSON: 'A handler returned something that JSON cannot carry.',
   RESULT_TOO_LARGE: 'A handler returned more than 256 KiB of JSON.',
+  CONTROL_INVALID: 'A control command names something that cannot be: what is no task id, say.',
   ENQUEUE_INVALID: 'A task cannot be enqueued as asked: its arguments, queue, priority, times or ids break a rule.',
   TASK_UNKNOWN: 'No task of this name is registered.',
   TASK_WITHOUT_BLOCK: 'A handler read the block of a task that was enqueued without one.',

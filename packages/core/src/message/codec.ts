@@ -26,7 +26,12 @@ export const eventMessageCodec = createCodec('event message', EventMessageSchema
 /** The codec of heartbeats. */
 export const heartbeatCodec = createCodec('heartbeat', HeartbeatSchema)
 
-function createCodec<Schema extends TSchema>(what: string, schema: Schema): Codec<Readonly<Static<Schema>>> {
+/**
+ * Makes a codec from a schema.
+ *
+ * @param what names the message in errors.
+ */
+export function createCodec<Schema extends TSchema>(what: string, schema: Schema): Codec<Readonly<Static<Schema>>> {
   const validator = Compile(schema)
   return {
     encode(message) {
