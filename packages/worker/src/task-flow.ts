@@ -7,6 +7,7 @@ import {
   type TaskItem,
 } from '@blockmill/core'
 import type { Admission, Refusal } from './consume/intake.ts'
+import { CANCEL_REASON } from './control/worker-control.ts'
 import { createUnitBuffer } from './consume/unit-buffer.ts'
 import { createUnitTable } from './consume/unit-table.ts'
 import { isLive, type WorkUnit } from './consume/work-unit.ts'
@@ -25,6 +26,12 @@ export interface TaskFlow {
   onDelivery(delivery: Delivery): void
   /** Drops what waits and can no longer be acked: it will be delivered again. */
   onLost(): void
+  /** Starts no more of a broker queue, whose consumer is about to stop: what waits and what arrives is held back. */
+  hold(queue: string): void
+  /** Gives back what is held of a broker queue, if it is still on hold. Its consumer must have stopped, or it comes again. */
+  giveBackHeld(queue: string): void
+  /** Starts what is held of a broker queue, and what arrives. */
+  release(queue: string): void
   /** Starts no more. What runs goes on, what arrives waits to be given back. */
   close(): void
   /** Gives back what was not started, and everything that still arrives. */
@@ -38,6 +45,8 @@ export interface TaskFlow {
 export interface TaskFlowOptions {
   readonly concurrency: number
   readonly admit: (delivery: Delivery) => Admission
+  /** True when the task was called off: it is settled without being run. */
+  readonly isCancelled: (task: { readonly taskId: string; readonly generation: number }) => boolean
   readonly execute: (attempt: Attempt) => Promise<Outcome>
   readonly plan: (attempt: Attempt, outcome: Outcome) => SettlementPlan
   readonly settler: Settler
@@ -53,6 +62,7 @@ export interface TaskFlowOptions {
 export function createTaskFlow({
   concurrency,
   admit,
+  isCancelled,
   execute,
   plan,
   settler,
@@ -63,6 +73,8 @@ export function createTaskFlow({
   const buffer = createUnitBuffer()
   const units = createUnitTable()
   const running = new Set<Attempt>()
+  /** Broker queues of which nothing is started, with what they had delivered. */
+  const onHold = new Map<string, WorkUnit[]>()
   /** Messages that are on their way to the delay exchange or the dead queue. */
   let forwarding = 0
   let phase: 'open' | 'closed' | 'given back' = 'open'
@@ -108,6 +120,11 @@ export function createTaskFlow({
       unit.unsettled += 1
       settler.bury(delivery, burial, () => partSettled(unit))
     }
+    const queueOnHold = onHold.get(delivery.queue)
+    if (queueOnHold !== undefined) {
+      queueOnHold.push(unit)
+      return
+    }
     buffer.push(unit)
     fillSlots()
   }
@@ -124,9 +141,13 @@ export function createTaskFlow({
   function start(unit: WorkUnit, item: TaskItem): void {
     const attempt = createAttempt(unit, item, now())
     const { definition, message } = unit
+    if (isCancelled({ taskId: item.id, generation: message.generation ?? 0 })) {
+      settle(attempt, { type: 'cancelled', reason: CANCEL_REASON }, { ran: false })
+      return
+    }
     if (message.expiresAt !== undefined && Date.parse(message.expiresAt) <= attempt.startedAtMs) {
       const error = new NonRetryableError('TASK_EXPIRED', `The task was to be started before ${message.expiresAt}.`)
-      settle(attempt, { type: 'expired', error: serializeError(error) })
+      settle(attempt, { type: 'expired', error: serializeError(error) }, { ran: false })
       return
     }
     running.add(attempt)
@@ -143,7 +164,7 @@ export function createTaskFlow({
     checkIdle()
   }
 
-  function settle(attempt: Attempt, outcome: Outcome): void {
+  function settle(attempt: Attempt, outcome: Outcome, { ran = true } = {}): void {
     const { unit } = attempt
     const settled = plan(attempt, outcome)
     if (settled.followUp !== undefined && !isLive(unit)) {
@@ -161,7 +182,7 @@ export function createTaskFlow({
       unit.definition,
       unit.message.queue,
       settled.event.type,
-      outcome.type === 'expired' ? undefined : now() - attempt.startedAtMs,
+      ran ? now() - attempt.startedAtMs : undefined,
     )
     logEvent(settled.event)
   }
@@ -226,19 +247,39 @@ export function createTaskFlow({
   return {
     running,
     get buffered() {
-      return buffer.size
+      return [...onHold.values()].reduce((sum, held) => sum + held.length, buffer.size)
     },
     onDelivery,
     onLost() {
       for (const unit of buffer.remove((waiting) => !isLive(waiting))) leave(unit)
+      for (const [queue, held] of onHold) {
+        for (const unit of held) if (!isLive(unit)) leave(unit)
+        onHold.set(queue, held.filter(isLive))
+      }
       checkIdle()
+    },
+    hold(queue) {
+      if (!onHold.has(queue)) onHold.set(queue, buffer.remove((unit) => unit.deliveries[0]?.queue === queue))
+    },
+    giveBackHeld(queue) {
+      const held = onHold.get(queue)
+      if (held === undefined) return
+      onHold.set(queue, [])
+      for (const unit of held) giveBack(unit)
+      checkIdle()
+    },
+    release(queue) {
+      for (const unit of onHold.get(queue) ?? []) buffer.push(unit)
+      onHold.delete(queue)
+      fillSlots()
     },
     close() {
       phase = 'closed'
     },
     giveBack() {
       phase = 'given back'
-      for (const unit of buffer.remove(() => true)) giveBack(unit)
+      for (const unit of [...buffer.remove(() => true), ...[...onHold.values()].flat()]) giveBack(unit)
+      onHold.clear()
       checkIdle()
     },
     abandon(reason) {

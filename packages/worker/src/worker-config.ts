@@ -38,6 +38,8 @@ export interface WorkerConfig {
   readonly maxMemoryPerChildBytes?: number
   /** Default 2 s. */
   readonly heartbeatMs: number
+  /** Longest wait at the start for what monitors know of paused queues and cancelled tasks. Default 1 s. */
+  readonly syncWaitMs: number
   /** Delay of a `Postpone` that names none. Default 5 s. */
   readonly postponeDelayMs: number
   /** Postpones of tasks that set no limit of their own; `null` means without limit. Default 15. */
@@ -62,6 +64,7 @@ export function workerConfig(given: Partial<WorkerConfig>): WorkerConfig {
     graceMs: 30_000,
     stuckGraceMs: 5_000,
     heartbeatMs: 2_000,
+    syncWaitMs: 1_000,
     postponeDelayMs: 5_000,
     maxPostpones: 15,
     retry: RETRY_DEFAULTS,
@@ -82,6 +85,7 @@ const LEAST = {
   graceMs: 0,
   stuckGraceMs: 0,
   heartbeatMs: 1,
+  syncWaitMs: 0,
   postponeDelayMs: 0,
   maxPostpones: 0,
   smallestDelayMs: 1,

@@ -5,14 +5,17 @@ import {
   createTaskPublish,
   type Database,
   delayLadder,
-  LANES,
   type Logger,
   type Metrics,
   RetryableError,
-  type Subscription,
   type TaskRegistry,
 } from '@blockmill/core'
 import { createIntake } from './consume/intake.ts'
+import { createLaneConsumers } from './consume/lane-consumers.ts'
+import { cancellable } from './control/cancellable.ts'
+import { createCancelledTasks } from './control/cancelled-tasks.ts'
+import { createLaneStates } from './control/lane-states.ts'
+import { createWorkerControl } from './control/worker-control.ts'
 import type { Attempt } from './execute/attempt.ts'
 import { createExecutor } from './execute/executor.ts'
 import { assertNoneIsolated, createIsolatedExecution, type IsolationSources } from './isolate/isolation.ts'
@@ -28,7 +31,10 @@ import { createWorkerMetrics } from './worker-metrics.ts'
 /** Executes tasks. `start` and `stop` may be called in any order and any number of times; once stopped, it stays stopped. */
 export interface Worker {
   readonly config: WorkerConfig
-  /** Declares and consumes its queues. Waits for the broker, which must have been started. */
+  /**
+   * Declares and consumes its queues. Waits for the broker, which must have been started, and a little for a monitor to say
+   * what is paused and cancelled.
+   */
   start(): Promise<void>
   /**
    * Takes no more messages, gives back what was not started, lets handlers finish within the grace, and publishes and acks
@@ -53,6 +59,8 @@ export interface WorkerOptions {
   readonly isolation?: IsolationSources | undefined
   /** Where handlers get unique tasks from. Without, they cannot enqueue any. Handlers in threads and processes never can. */
   readonly database?: Pick<Database, 'query' | 'address'> | undefined
+  /** Called when an operator asks this worker to stop. Default: it stops by itself. */
+  readonly onShutdown?: (by: string) => void
   /** Unix milliseconds; default the system's clock. */
   readonly now?: () => number
   /** A number in [0, 1), for jitter; default `Math.random`. */
@@ -85,6 +93,7 @@ export function createWorker({
   chain,
   isolation: sources,
   database,
+  onShutdown,
   now = Date.now,
   random = Math.random,
 }: WorkerOptions): Worker {
@@ -104,6 +113,12 @@ export function createWorker({
     if (events.pending > PROGRESS_BACKLOG) return
     events.add({ type: 'progress', ...eventFacts(attempt, now()), done, ...(total !== undefined && { total }) })
   }
+  const onStuck = ({ unit, item }: Attempt): void => {
+    metrics.stuck()
+    logger.error({ task: unit.message.task, taskId: item.id }, 'handler is stuck: it ignores its aborted signal')
+  }
+  const lanes = createLaneStates(config.queues)
+  const cancelled = createCancelledTasks({ now })
   const { maxAttempts } = config.retry
   const isolation =
     sources &&
@@ -116,6 +131,15 @@ export function createWorker({
       publish: createTaskPublish(broker),
       maxAttempts,
     })
+  const execute = createExecutor({
+    logger,
+    chain,
+    enqueueFor: (id) => createClient({ broker, database, registry, chain: id, maxAttempts, now }).enqueue,
+    stuckGraceMs: config.stuckGraceMs,
+    isolated: isolation?.execute,
+    onProgress,
+    onStuck,
+  })
   const flow: TaskFlow = createTaskFlow({
     concurrency: config.concurrency,
     admit: createIntake({
@@ -125,18 +149,8 @@ export function createWorker({
       smallestDelayMs: config.smallestDelayMs,
       now,
     }),
-    execute: createExecutor({
-      logger,
-      chain,
-      enqueueFor: (id) => createClient({ broker, database, registry, chain: id, maxAttempts, now }).enqueue,
-      stuckGraceMs: config.stuckGraceMs,
-      isolated: isolation?.execute,
-      onProgress,
-      onStuck({ unit, item }) {
-        metrics.stuck()
-        logger.error({ task: unit.message.task, taskId: item.id }, 'handler is stuck: it ignores its aborted signal')
-      },
-    }),
+    isCancelled: (task) => cancelled.has(task),
+    execute: cancellable(execute, { graceMs: config.stuckGraceMs, onStuck }),
     plan: (attempt, outcome) => planSettlement(attempt, outcome, now(), rules),
     settler: createSettler({ worker: config.name, broker, publish, events, ladder }),
     metrics,
@@ -154,7 +168,39 @@ export function createWorker({
     now,
   })
 
-  const subscriptions: Subscription[] = []
+  const consumers = createLaneConsumers({
+    broker,
+    queues: config.queues,
+    prefetch: config.prefetch,
+    isPaused: (queue, lane) => lanes.isPaused(queue, lane),
+    onDelivery: (delivery) => flow.onDelivery(delivery),
+    onLost: () => flow.onLost(),
+    onPaused: (brokerQueue) => flow.giveBackHeld(brokerQueue),
+  })
+  const control = createWorkerControl({
+    worker: config.name,
+    syncWaitMs: config.syncWaitMs,
+    broker,
+    logger,
+    lanes,
+    cancelled,
+    running: flow.running,
+    buffered: () => flow.buffered,
+    snapshot: () => heartbeat.snapshot(),
+    async onLaneChanged(queue, lane) {
+      const brokerQueue = broker.topology.workQueue(queue, lane)
+      if (lanes.isPaused(queue, lane)) flow.hold(brokerQueue)
+      else flow.release(brokerQueue)
+      await consumers.update(queue, lane)
+    },
+    onShutdown(by) {
+      logger.info({ worker: config.name, by }, 'worker is asked to stop')
+      if (onShutdown === undefined) void stop()
+      else onShutdown(by)
+    },
+    now,
+  })
+
   let mode: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
   let starting: Promise<void> | undefined
   let stopping: Promise<void> | undefined
@@ -164,32 +210,13 @@ export function createWorker({
     if (mode !== 'new') return
     mode = 'running'
     heartbeat.start()
-    for (const queue of config.queues) {
-      await broker.declare(broker.topology.work(queue))
-      for (const lane of LANES) {
-        if (!(await consume(broker.topology.workQueue(queue, lane)))) return
-      }
-    }
+    await control.start()
+    if (!isRunning()) return
+    await consumers.start()
+    if (!isRunning()) return
     consuming = true
     const { name, queues, concurrency, prefetch } = config
     logger.info({ worker: name, queues, concurrency, prefetch }, 'worker consumes')
-  }
-
-  /** False when the worker was stopped meanwhile: nothing must be consumed then. */
-  async function consume(queue: string): Promise<boolean> {
-    if (mode !== 'running') return false
-    const subscription = await broker.consume({
-      queue,
-      prefetch: config.prefetch,
-      onDelivery: (delivery) => flow.onDelivery(delivery),
-      onLost: () => flow.onLost(),
-    })
-    if (isRunning()) {
-      subscriptions.push(subscription)
-      return true
-    }
-    await subscription.close()
-    return false
   }
 
   async function end(): Promise<void> {
@@ -201,15 +228,19 @@ export function createWorker({
       if (!(await within(config.graceMs, finish()))) abandon()
       await within(FAREWELL_MS, Promise.all([events.flush(), heartbeat.stop(), isolation?.stop()]))
       stopped.abort()
-      await Promise.all(subscriptions.map((subscription) => subscription.close()))
+      await Promise.all([control.stop(), consumers.close()])
       logger.info({ worker: config.name }, 'worker stopped')
     }
     mode = 'stopped'
   }
 
+  function stop(): Promise<void> {
+    return (stopping ??= end())
+  }
+
   async function finish(): Promise<void> {
     // Nothing is given back before the consumers are cancelled, or it would be delivered to this worker again.
-    await Promise.all(subscriptions.map((subscription) => subscription.pause()))
+    await consumers.pause()
     flow.giveBack()
     await flow.idle()
   }
@@ -228,7 +259,7 @@ export function createWorker({
   return {
     config,
     start: () => (starting ??= begin()),
-    stop: () => (stopping ??= end()),
+    stop,
     drain: () => flow.idle(),
     notReadyBecause: () => [
       ...(consuming ? [] : ['the worker does not consume']),

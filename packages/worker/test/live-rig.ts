@@ -90,7 +90,14 @@ export function liveRig({ url, namespace }: { readonly url: string; readonly nam
       const broker = connect(through, 'worker')
       await broker.start()
       const worker = createWorker({
-        config: { name: `worker-of-${queue}`, queues: [queue], smallestDelayMs: 50, graceMs: 10_000, ...config },
+        config: {
+          name: `worker-of-${queue}`,
+          queues: [queue],
+          smallestDelayMs: 50,
+          graceMs: 10_000,
+          syncWaitMs: 0,
+          ...config,
+        },
         logger: createSilentLogger(),
         metrics: new Registry(),
         broker,

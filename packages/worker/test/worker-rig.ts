@@ -36,7 +36,7 @@ export async function createWorkerRig(
   const metrics = new Registry()
   const make = (tasks: readonly AnyTaskDefinition[], changes: Partial<WorkerConfig>, register: Registry): Worker =>
     createWorker({
-      config: { name: 'w1', concurrency: 4, ...changes },
+      config: { name: 'w1', concurrency: 4, syncWaitMs: 0, ...changes },
       logger: createSilentLogger(),
       metrics: register,
       broker,

@@ -1,8 +1,16 @@
 import { hostname } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { type Broker, HEARTBEAT_MESSAGE_TYPE, heartbeatCodec, type Logger } from '@blockmill/core'
+import {
+  type Broker,
+  HEARTBEAT_MESSAGE_TYPE,
+  heartbeatCodec,
+  type Heartbeat as HeartbeatMessage,
+  type Logger,
+} from '@blockmill/core'
 import type { Attempt } from '../execute/attempt.ts'
 import { isoTime } from '../settle/settlement-plan.ts'
+
+export type { HeartbeatMessage }
 
 /** Tells the monitor that a worker lives and what it runs. */
 export interface Heartbeat {
@@ -10,6 +18,8 @@ export interface Heartbeat {
   start(): void
   /** Sends the last one, which says that the worker stops by itself. */
   stop(): Promise<void>
+  /** What a heartbeat would say now. */
+  snapshot(): HeartbeatMessage
 }
 
 export interface HeartbeatOptions {
@@ -38,21 +48,23 @@ export function createHeartbeat({
   let timer: NodeJS.Timeout | undefined
   let underWay: Promise<void> | undefined
 
+  const snapshot = (stopping: boolean): HeartbeatMessage => ({
+    v: 1,
+    worker,
+    sentAt: isoTime(now()),
+    startedAt,
+    host: hostname(),
+    pid: process.pid,
+    queues: [...queues],
+    concurrency,
+    stopping,
+    running: [...running].map(runningTask),
+    rssBytes: process.memoryUsage.rss(),
+    eventLoopLagMs: loopLagMs(),
+  })
+
   const send = async (stopping: boolean): Promise<void> => {
-    const body = heartbeatCodec.encode({
-      v: 1,
-      worker,
-      sentAt: isoTime(now()),
-      startedAt,
-      host: hostname(),
-      pid: process.pid,
-      queues: [...queues],
-      concurrency,
-      stopping,
-      running: [...running].map(runningTask),
-      rssBytes: process.memoryUsage.rss(),
-      eventLoopLagMs: loopLagMs(),
-    })
+    const body = heartbeatCodec.encode(snapshot(stopping))
     const routingKey = broker.topology.eventKey('heartbeat')
     try {
       await broker.publisher.publish({
@@ -92,6 +104,7 @@ export function createHeartbeat({
       loopDelay.disable()
       if (broker.isReady()) await send(true)
     },
+    snapshot: () => snapshot(false),
   }
 }
 
