@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import process from 'node:process'
 
 import { runChild } from '../bootstrap/child.mjs'
+import { chaosSettings } from './chaos.mjs'
 import { buildSteps, packageSteps, packSteps } from './packages.mjs'
 import { interruptedStatus, nodeTool, runSteps, runStepsTogether, summarize } from './step.mjs'
 import { vitestStep } from './vitest-step.mjs'
@@ -22,6 +23,7 @@ const COMMANDS = {
   'test:unit': { does: 'unit tests; arguments go to vitest', run: (args) => vitest('unit', args) },
   'test:integration': { does: 'integration tests; arguments go to vitest', run: (args) => vitest('integration', args) },
   'test:e2e': { does: 'end-to-end tests; arguments go to vitest', run: (args) => vitest('e2e', args) },
+  'test:chaos': { does: 'kills workers under load, as often as --runs says, from --seed on', run: testChaos },
   fix: { does: 'repairs what lint can repair, then formats', run: fix },
   build: { does: 'builds the packages', run: async () => summarize(await runSteps(buildSteps())) },
   bench: { does: 'runs the benchmarks', run: (args) => runNode('bench/main.ts', args) },
@@ -74,9 +76,16 @@ async function fix() {
   return summarize(await runSteps([repair, { name: 'format', ...nodeTool('oxfmt', ['.']) }]))
 }
 
-function vitest(project, args) {
+function testChaos(args) {
+  const settings = chaosSettings(args)
+  if ('environment' in settings) return vitest('e2e', ['test/e2e/chaos.test.ts'], settings.environment)
+  process.stderr.write(settings.usage)
+  return 2
+}
+
+function vitest(project, args, environment = {}) {
   const { command: node, args: before } = nodeTool('vitest', ['run', '--project', project, ...args])
-  return runChild(node, before, {})
+  return runChild(node, before, { env: { ...process.env, ...environment } })
 }
 
 function blockmill(args) {
