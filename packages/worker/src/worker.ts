@@ -142,13 +142,7 @@ export function createWorker({
   })
   const flow: TaskFlow = createTaskFlow({
     concurrency: config.concurrency,
-    admit: createIntake({
-      registry,
-      chainId: chain?.id,
-      tasksExchange: broker.topology.exchanges.tasks,
-      smallestDelayMs: config.smallestDelayMs,
-      now,
-    }),
+    admit: createIntake({ registry, chainId: chain?.id, now }),
     isCancelled: (task) => cancelled.has(task),
     execute: cancellable(execute, { graceMs: config.stuckGraceMs, onStuck }),
     plan: (attempt, outcome) => planSettlement(attempt, outcome, now(), rules),

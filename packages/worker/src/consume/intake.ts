@@ -29,14 +29,11 @@ export interface IntakeOptions {
   readonly registry: TaskRegistry
   /** The chain that the worker has access to; without, it takes tasks of every chain. */
   readonly chainId: string | undefined
-  /** Where publishers of tasks send them, as opposed to where delays end. */
-  readonly tasksExchange: string
-  readonly smallestDelayMs: number
   readonly now: () => number
 }
 
 /** Decides what is to be done with each delivery: decoded, checked against the task definitions, and looked at for its time. */
-export function createIntake({ registry, chainId, tasksExchange, smallestDelayMs, now }: IntakeOptions) {
+export function createIntake({ registry, chainId, now }: IntakeOptions) {
   let sequence = 0
 
   return function admit(delivery: Delivery): Admission {
@@ -55,11 +52,9 @@ export function createIntake({ registry, chainId, tasksExchange, smallestDelayMs
       const error = `No task named '${message.task}' is registered in this worker. Deploy the tasks package that has it, then replay the message.`
       return { type: 'dead', reason: 'unknown_task', error }
     }
-    // A delay ends within a smallest step of its time, give or take what clocks differ by: such a message is not sent round.
-    // One that comes straight from its publisher has not waited at all yet.
-    const toleranceMs = delivery.exchange === tasksExchange ? 0 : smallestDelayMs
+    // Never early, not even by a little: where clocks differ, this costs one more round of the smallest delay.
     const remainingMs = message.notBefore === undefined ? 0 : Date.parse(message.notBefore) - now()
-    if (remainingMs > toleranceMs) return { type: 'early', message, remainingMs }
+    if (remainingMs > 0) return { type: 'early', message, remainingMs }
 
     const { fit, unfit, problems } = sortItems(message.items, definition.schema)
     if (fit.length === 0) return { type: 'dead', reason: 'invalid_args', error: problems.join('; ') }
