@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 
 import { addConfigCommand } from './commands/config-command.ts'
 import { addDevCommands } from './commands/dev-commands.ts'
+import { addEnqueueCommand } from './commands/enqueue-command.ts'
 import { addMigrateCommand } from './commands/migrate-command.ts'
 import { addServiceCommands } from './commands/service-commands.ts'
 import { addTasksCommands } from './commands/tasks-commands.ts'
@@ -42,6 +43,7 @@ function createProgram(setStatus: SetStatus): Command {
   addMigrateCommand(program)
   addConfigCommand(program)
   addTasksCommands(program)
+  addEnqueueCommand(program)
   addDevCommands(program, setStatus)
   return program
 }

@@ -23,7 +23,17 @@ async function createTasksFolder(files: Record<string, string>): Promise<string>
 test('help is no error, and names each command', async () => {
   const { status, stdout } = await blockmill(['--help'])
   expect(status).toBe(0)
-  for (const command of ['scheduler', 'worker', 'monitor', 'migrate', 'config', 'tasks', 'dev', 'dev-chain']) {
+  for (const command of [
+    'scheduler',
+    'worker',
+    'monitor',
+    'migrate',
+    'config',
+    'tasks',
+    'enqueue',
+    'dev',
+    'dev-chain',
+  ]) {
     expect(stdout).toContain(`\n  ${command} `)
   }
 })

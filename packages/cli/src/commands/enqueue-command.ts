@@ -1,0 +1,70 @@
+import { defineSettings, type Duration, type JsonObject, loadConfig, schedulerSettings } from '@blockmill/core'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+
+import { enqueueTask } from '../enqueue/enqueue-task.ts'
+import { addSettingOptions, settingValues } from '../setting-options.ts'
+
+const { brokerUrl, namespace, monitorQueue, databaseUrl, chain, taskPackages, maxAttempts, configFile } =
+  schedulerSettings
+const settings = defineSettings({ brokerUrl, namespace, monitorQueue, chain, taskPackages, maxAttempts, configFile })
+const uniqueSettings = defineSettings({ ...settings, databaseUrl })
+
+interface Options {
+  readonly args: JsonObject
+  readonly priority?: number
+  readonly executeAfter?: Duration | Date
+  readonly expires?: Duration | Date
+  readonly unique?: boolean
+  readonly queue?: string
+  readonly block?: number
+  readonly json?: boolean
+}
+
+/** Adds `blockmill enqueue`. */
+export function addEnqueueCommand(program: Command): void {
+  const command = program
+    .command('enqueue')
+    .description('enqueue one task by hand and print its id')
+    .argument('<task>', 'name of the task')
+    .addOption(new Option('--args <json>', 'its arguments').argParser(jsonObject).default({}, '{}'))
+    .option('--priority <number>', 'lower goes first; 0 counts', number)
+    .option('--execute-after <time>', 'not before: a duration such as 5m, or a time such as 2026-01-31T12:00:00Z', time)
+    .option('--expires <time>', 'fails when it was not started by then: a duration or a time', time)
+    .option('--block <number>', 'the block that it is for', number)
+    .option('--queue <name>', 'another queue than its own')
+    .option('--unique', 'not while a task with the same arguments and block is live (default without --block)')
+    .option('--no-unique', 'also while such a task is live; needs no database')
+    .option('--json', 'as JSON: { "id", "isNew" }')
+  addSettingOptions(command, uniqueSettings).action(
+    async (task: string, { json = false, args, ...options }: Options) => {
+      // The client's own rule: only what is unique needs the database.
+      const isUnique = options.unique ?? options.block === undefined
+      const sources = { commandLine: settingValues(command, uniqueSettings) }
+      const { config } = isUnique ? await loadConfig(uniqueSettings, sources) : await loadConfig(settings, sources)
+      const enqueued = await enqueueTask(config, { task, args, options })
+      process.stdout.write(`${json ? JSON.stringify(enqueued) : enqueued.id}\n`)
+      if (!enqueued.isNew) process.stderr.write('A task with these arguments is live already: this is its id.\n')
+    },
+  )
+}
+
+function jsonObject(text: string): JsonObject {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new InvalidArgumentError(`It is not JSON: ${(error as Error).message}`)
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject
+  throw new InvalidArgumentError('It must be a JSON object, such as {"netuid":1}.')
+}
+
+function number(text: string): number {
+  if (/^-?\d+(\.\d+)?$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It must be a number.')
+}
+
+/** A time with a date is one; everything else is left to the client, which knows durations. */
+function time(text: string): Duration | Date {
+  return /^\d{4}-\d{2}-\d{2}/.test(text) ? new Date(text) : (text as Duration)
+}
