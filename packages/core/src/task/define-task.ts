@@ -11,6 +11,7 @@ import { type Duration, durationMs } from './duration.ts'
 import { type Isolation, type IsolationOptions, isolationProblems } from './isolation.ts'
 import { findNonJson, type JsonObject } from './json.ts'
 import { assertQueueName, DEFAULT_QUEUE } from './queue-name.ts'
+import { type RateLimit, rateLimit, type RateLimitOptions, rateLimitProblems } from './rate-limit.ts'
 import { type RetryPolicy, retryPolicyProblems } from './retry-policy.ts'
 import { type ArgsOf, argsProblems, type ArgsSchema } from './task-args.ts'
 
@@ -88,6 +89,8 @@ export interface TaskOptions<Args extends JsonObject, Result> extends IsolationO
   readonly maxPostpones?: number | null
   /** Longest time of one attempt. Default: none. */
   readonly timeout?: Duration
+  /** How often it may be started, by each worker or by all together. Default: no limit. */
+  readonly rateLimit?: RateLimitOptions
   /** Does the work. What it returns is stored with the task; what it throws decides what happens next. */
   readonly run: (context: TaskContext<Args>) => Result | Promise<Result>
 }
@@ -107,6 +110,7 @@ export interface TaskDefinition<Args extends JsonObject = JsonObject, Result = u
   readonly retry: RetryPolicy
   readonly maxPostpones?: number | null
   readonly timeoutMs?: number
+  readonly rateLimit?: RateLimit
   readonly isolation: Isolation
   readonly maxTasksPerChild?: number
   readonly maxMemoryPerChildBytes?: number
@@ -161,6 +165,7 @@ export function defineTask<Args extends JsonObject, Result>(
     retry: options.retry ?? {},
     ...(options.maxPostpones !== undefined && { maxPostpones: options.maxPostpones }),
     ...(options.timeout !== undefined && { timeoutMs: durationMs(options.timeout, 'timeout') }),
+    ...(options.rateLimit !== undefined && { rateLimit: rateLimit(options.rateLimit) }),
     isolation: options.isolation ?? 'none',
     ...(options.maxTasksPerChild !== undefined && { maxTasksPerChild: options.maxTasksPerChild }),
     ...(options.maxMemoryPerChild !== undefined && {
@@ -207,6 +212,7 @@ function taskProblems<Args extends JsonObject, Result>(options: TaskOptions<Args
     ...whole('backfill.chunk', backfill.chunk, 1, MAX_CHUNK),
     ...whole('maxPostpones', options.maxPostpones ?? undefined, 0, Number.MAX_SAFE_INTEGER),
     ...(options.timeout === undefined ? [] : timeoutProblems(options.timeout)),
+    ...(options.rateLimit === undefined ? [] : limitProblems(options.rateLimit)),
     ...isolationProblems(options),
     ...retryPolicyProblems(options.retry ?? {}),
     ...(Array.isArray(options.args)
@@ -241,6 +247,11 @@ function timeoutProblems(timeout: Duration): string[] {
       `timeout is ${show(timeout)}; it must be from 1ms to 7d (leave it out for no timeout)`,
     )
   })
+}
+
+function limitProblems(limit: RateLimitOptions): string[] {
+  if (typeof limit === 'object' && limit !== null) return rateLimitProblems(limit)
+  return [`rateLimit is ${show(limit)}; it must look like { limit: 10, per: '1s' } (leave it out for no limit)`]
 }
 
 function caught(check: () => unknown): string[] {
