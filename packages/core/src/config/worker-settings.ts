@@ -1,7 +1,9 @@
 import { type ByteSize, byteSize, formatBytes } from '../task/byte-size.ts'
 import { MIN_MEMORY_PER_CHILD } from '../task/isolation.ts'
 import { isQueueName } from '../task/queue-name.ts'
+import type { RateLimit } from '../task/rate-limit.ts'
 import { defineSettings } from './define-settings.ts'
+import { parseRateLimits } from './queue-rate-limits.ts'
 import { setting } from './setting.ts'
 import { brokerSettings, chainSettings, processSettings, taskSettings } from './shared-settings.ts'
 
@@ -47,6 +49,20 @@ export const workerSettings = defineSettings({
     min: 1,
     max: 65_535,
   }),
+  rateLimits: setting.custom<
+    Readonly<Record<string, RateLimit>> | undefined,
+    { key: string; flag: string; description: string }
+  >(
+    {
+      key: 'BLOCKMILL_RATE_LIMITS',
+      flag: 'rate-limits',
+      description: 'how often tasks of a queue may be started; otherwise without limit',
+    },
+    {
+      rule: 'queues with starts per time, separated by commas, such as high-priority=10/s,default=1000/m; /global after one shares it among all workers',
+      parse: parseRateLimits,
+    },
+  ),
   maxChildren: setting.integer({
     key: 'BLOCKMILL_MAX_CHILDREN',
     flag: 'max-children',
