@@ -13,6 +13,7 @@ export { createMetrics } from './observability/metrics.ts'
 export { DEAD_HEADERS, DEAD_REASONS } from './broker/dead-letter.ts'
 export { createBroker } from './broker/create-broker.ts'
 export { delayLadder, exactStep, jitteredStep, SMALLEST_DELAY_MS } from './broker/delay-ladder.ts'
+export { MessageRefusedError } from './broker/publish-failure.ts'
 export { createTopology, DELIVERY_LIMIT } from './broker/topology.ts'
 export { controlMessageCodec, controlReplyCodec } from './control/control-codec.ts'
 export { controlMessage, listenToControl, publishControl, publishReply } from './control/control-channel.ts'
@@ -70,6 +71,7 @@ export { durationMs, formatDuration } from './task/duration.ts'
 export { canonicalJson, findNonJson } from './task/json.ts'
 export { DEFAULT_PRIORITY, laneOf, LANES } from './task/lane.ts'
 export { assertQueueName, DEFAULT_QUEUE, isQueueName } from './task/queue-name.ts'
+export { MAX_RATE_LIMIT, RATE_LIMIT_SCOPES } from './task/rate-limit.ts'
 export { createTaskRegistry } from './task/registry.ts'
 export { MAX_DELAY_MS, neverGrows, RETRY_DEFAULTS, retryDecision, retryDelay } from './task/retry-policy.ts'
 export { Cancel, Postpone } from './task/steering.ts'
@@ -114,6 +116,7 @@ export type {
   Declarations,
   ExchangeDeclaration,
   QueueDeclaration,
+  RateLimited,
   Topology,
   TopologyOptions,
 } from './broker/topology.ts'
@@ -154,6 +157,7 @@ export type { ByteSize } from './task/byte-size.ts'
 export type { Isolation, IsolationOptions } from './task/isolation.ts'
 export type { Json, JsonObject } from './task/json.ts'
 export type { Lane } from './task/lane.ts'
+export type { RateLimit, RateLimitOptions, RateLimitScope } from './task/rate-limit.ts'
 export type { RegisteredTask, TaskRegistry } from './task/registry.ts'
 export type { Backoff, ErrorClass, RetryDecision, RetryDefaults, RetryPolicy } from './task/retry-policy.ts'
 export type { ArgsOf, ArgsSchema, StandardSchema } from './task/task-args.ts'

@@ -261,8 +261,8 @@ export class ConfirmPublisher implements Publisher {
 
   #nacked(entry: Entry): void {
     entry.nacks += 1
-    if (entry.nacks >= MAX_NACKS) {
-      this.#fail(entry, refused(entry.message, MAX_NACKS))
+    if (entry.nacks >= MAX_NACKS || entry.message.once === true) {
+      this.#fail(entry, refused(entry.message, entry.nacks))
       return
     }
     const timer = setTimeout(

@@ -22,11 +22,14 @@ export function unroutable(message: OutgoingMessage, reason: string): RetryableE
   )
 }
 
-/** The broker sent `basic.nack` again and again. */
-export function refused(message: OutgoingMessage, times: number): RetryableError {
-  return new RetryableError(
+/** The broker refused the message: a queue that it goes to is full, or not available. Its code is `BROKER_PUBLISH_FAILED`. */
+export class MessageRefusedError extends RetryableError {}
+
+/** The broker sent `basic.nack`, again and again unless the message is to be published once. */
+export function refused(message: OutgoingMessage, times: number): MessageRefusedError {
+  return new MessageRefusedError(
     'BROKER_PUBLISH_FAILED',
-    `The broker refused ${describe(message)} ${times} times: a queue it goes to is full or not available. See the broker's log and the queue's length limit.`,
+    `The broker refused ${describe(message)} ${times === 1 ? 'once' : `${times} times`}: a queue it goes to is full or not available. See the broker's log and the queue's length limit.`,
   )
 }
 

@@ -9,6 +9,8 @@ export interface OutgoingMessage {
   readonly headers?: Readonly<Record<string, unknown>>
   /** Rejects with `BROKER_PUBLISH_FAILED` when no queue takes it. Says nothing where a `#` binding exists. Default false. */
   readonly mandatory?: boolean
+  /** Rejects when the broker refuses it for the first time, instead of publishing it again. Default false. */
+  readonly once?: boolean
 }
 
 /** Publishes with a window of unconfirmed messages, and again after a reconnect, until the broker has confirmed. */

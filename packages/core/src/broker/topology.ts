@@ -1,5 +1,6 @@
 import { LANES, type Lane } from '../task/lane.ts'
 import { assertQueueName } from '../task/queue-name.ts'
+import type { RateLimit } from '../task/rate-limit.ts'
 
 /** A quorum queue gives a message to this many consumers that die with it, then dead-letters it. */
 export const DELIVERY_LIMIT = 20
@@ -11,7 +12,7 @@ export interface ExchangeDeclaration {
   readonly arguments?: Readonly<Record<string, unknown>>
 }
 
-/** A queue to declare. Always durable; always a quorum queue. */
+/** A queue to declare. Always durable; a quorum queue, but for the queues of rate limits. */
 export interface QueueDeclaration {
   readonly name: string
   readonly arguments: Readonly<Record<string, unknown>>
@@ -61,6 +62,19 @@ export interface Topology {
   work(queue: string): Declarations
   /** One step of the delay ladder, declared on first use. */
   delay(delayMs: number): Declarations
+  /** The queue of a rate limit that all workers share. Its name carries what its arguments depend on. */
+  rateQueue(limited: RateLimited, limit: Pick<RateLimit, 'limit' | 'perMs'>): string
+  /**
+   * A queue that nobody consumes: it takes as many messages as may start in a window, and each leaves it by itself when the
+   * window is over. What it takes may start; what it refuses may not.
+   */
+  rate(limited: RateLimited, limit: Pick<RateLimit, 'limit' | 'perMs'>): Declarations
+}
+
+/** What a rate limit is for. */
+export interface RateLimited {
+  readonly kind: 'task' | 'queue'
+  readonly name: string
 }
 
 export interface TopologyOptions {
@@ -93,6 +107,8 @@ export function createTopology({ namespace = 'blockmill', monitorQueue }: Topolo
   const monitor = monitorQueue ?? named('monitor')
   const workQueue = (queue: string, lane: Lane): string => named(`work.${queue}.${lane}`)
   const delayQueue = (delayMs: number): string => named(`delay.${delayMs}`)
+  const rateQueue: Topology['rateQueue'] = ({ kind, name }, { limit, perMs }) =>
+    named(`rate.${kind}.${name}.${limit}-${perMs}`)
   const taskKey = (queue: string, lane: Lane): string => `task.${queue}.${lane}`
 
   return {
@@ -103,6 +119,7 @@ export function createTopology({ namespace = 'blockmill', monitorQueue }: Topolo
     deadQueue: named('dead'),
     workQueue,
     delayQueue,
+    rateQueue,
     taskKey,
     eventKey: (kind) => `event.${kind}`,
     delayKey: (delayMs, queue, lane) => `d${delayMs}.${queue}.${lane}`,
@@ -166,6 +183,22 @@ export function createTopology({ namespace = 'blockmill', monitorQueue }: Topolo
         },
       ],
       bindings: [{ queue: delayQueue(delayMs), exchange: exchanges.delay, pattern: `d${delayMs}.#` }],
+    }),
+    rate: (limited, { limit, perMs }) => ({
+      exchanges: [],
+      queues: [
+        {
+          name: rateQueue(limited, { limit, perMs }),
+          arguments: {
+            // A quorum queue refuses only once it has told each publisher that it is full, and takes too many until then.
+            'x-queue-type': 'classic',
+            'x-max-length': limit,
+            'x-overflow': 'reject-publish',
+            'x-message-ttl': perMs,
+          },
+        },
+      ],
+      bindings: [],
     }),
   }
 }
