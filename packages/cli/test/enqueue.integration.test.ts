@@ -63,7 +63,11 @@ const family = defineTask<{ depth: number }>({
     if (args.depth > 0) await enqueue(family, { depth: args.depth - 1 })
   },
 })
-const registry = createTaskRegistry([note, hold, family].map((definition) => ({ definition, file: 'test' })))
+const cautious = defineTask({
+  name: 'cautious',
+  run: ({ enqueue }) => enqueue(note, { name: 'once' }, { unique: true }),
+})
+const registry = createTaskRegistry([note, hold, family, cautious].map((definition) => ({ definition, file: 'test' })))
 
 const stops: (() => Promise<unknown>)[] = []
 let database: Database
@@ -83,9 +87,19 @@ async function otherClient(): Promise<Client> {
   return createClient({ broker: await connect(), database: own, chain: 'dev' })
 }
 
-async function startWorker(queue: string, concurrency = 10): Promise<void> {
+async function startWorker(
+  queue: string,
+  { concurrency = 10, ...options }: { concurrency?: number; database?: Database } = {},
+): Promise<void> {
   const config = { name: `worker-of-${queue}`, queues: [queue], concurrency, smallestDelayMs: 50 }
-  const worker = createWorker({ config, logger, metrics: createMetrics('test'), broker: await connect(), registry })
+  const worker = createWorker({
+    config,
+    logger,
+    metrics: createMetrics('test'),
+    broker: await connect(),
+    registry,
+    ...options,
+  })
   stops.unshift(() => worker.stop())
   await worker.start()
 }
@@ -160,7 +174,7 @@ describe('a task that is enqueued', () => {
     await enqueue('high', 5)
     const { id } = await enqueue('highest', 0)
     await recordedAs(id, 'scheduled')
-    await startWorker('unserved', 1)
+    await startWorker('unserved', { concurrency: 1 })
     await waitFor(() => runs.length === 4, { describe: 'all to run' })
     expect(runs.findIndex(({ name }) => name === 'low')).toBe(3)
     expect(runs.slice(0, 2).map(({ name }) => name)).toContain('highest')
@@ -188,7 +202,7 @@ describe('a task that is enqueued', () => {
   })
 
   it('fails as expired when it was not started in time', async () => {
-    await startWorker('busy', 1)
+    await startWorker('busy', { concurrency: 1 })
     await client.enqueue(hold, { name: 'first' }, { queue: 'busy', unique: false })
     await waitFor(() => runs.length === 1, { describe: 'the worker to be busy' })
     const expires = new Date(Date.now() + 300)
@@ -278,6 +292,17 @@ describe('a unique task', () => {
     await recordedAs(id, 'failed')
     expect(await client.enqueue(note, { name: 'fails' })).toEqual({ id, isNew: true })
     await recordedAs(id, 'succeeded')
+  })
+
+  it('can be enqueued by a handler whose worker has a database, and by no other', async () => {
+    await startWorker('with-database', { database })
+    const enqueue = (queue?: string) => client.enqueue(cautious, {}, { queue, unique: false })
+    const { id } = await enqueue('with-database')
+    const once = { id: uniqueTaskId({ chain: 'dev', task: 'note', args: { name: 'once' } }), isNew: true }
+    expect(await recordedAs(id, 'succeeded')).toMatchObject({ result: once })
+    expect(await recordedAs(once.id, 'succeeded')).toMatchObject({ parent_id: id, root_id: id })
+    const { id: other } = await enqueue()
+    expect(await recordedAs(other, 'retrying')).toMatchObject({ error: { code: 'CONFIG_INVALID' } })
   })
 
   it('heals when its publisher died before it had published it', async () => {
