@@ -42,7 +42,15 @@ describe('migrations', () => {
     await migrate(database, { logger })
     const tables = await tableNames(database)
     expect(tables.map(({ name }) => name)).toEqual(
-      expect.arrayContaining(['task', 'coverage', 'worker', 'dead_letter', 'unique_task']),
+      expect.arrayContaining([
+        'task',
+        'coverage',
+        'worker',
+        'dead_letter',
+        'unique_task',
+        'queue_state',
+        'cancel_request',
+      ]),
     )
     await database.query(`insert into blockmill.chain (id, genesis_hash) values ('dev', '0x00')`)
     await migrate(database, { logger })
@@ -65,6 +73,7 @@ describe('migrations', () => {
     expect(await first?.query('select name from blockmill.migration order by id')).toEqual([
       { name: '0001-initial-schema' },
       { name: '0002-unique-tasks' },
+      { name: '0003-control-state' },
     ])
     await first?.query('drop schema blockmill cascade')
   })

@@ -12,6 +12,7 @@ import {
 } from '@blockmill/core'
 import type { FastifyInstance } from 'fastify'
 
+import { createMonitorControl, type MonitorControl } from './control/monitor-control.ts'
 import { createApp } from './http/app.ts'
 import { assertLoopback } from './http/loopback.ts'
 import { createDeadLetterRecorder, type DeadLetterRecorder } from './recorder/dead-letter-recorder.ts'
@@ -66,6 +67,7 @@ class MonitorService implements Monitor {
   readonly #recorder: Recorder
   readonly #deadLetters: DeadLetterRecorder
   readonly #statistics: Statistics
+  readonly #control: MonitorControl
   readonly #stopping = new AbortController()
   #isPrepared = false
   #app: FastifyInstance | undefined
@@ -79,6 +81,7 @@ class MonitorService implements Monitor {
     this.#recorder = createRecorder({ broker, database, logger, metrics, ...config })
     const storage = createStorage({ database, logger, onRetry: () => undefined })
     this.#deadLetters = createDeadLetterRecorder({ broker, storage, logger })
+    this.#control = createMonitorControl({ broker, database, storage, logger, now })
     this.#statistics = createStatistics({ database, logger, now })
     registerRecordMetrics({ metrics, broker, statistics: this.#statistics, now })
   }
@@ -109,7 +112,12 @@ class MonitorService implements Monitor {
     logger.info({ url }, 'serving the status page and the API, for this machine only')
     await Promise.all([broker.start(stopping), this.#prepareDatabase(stopping)])
     stopping.throwIfAborted()
-    await Promise.all([this.#recorder.start(), this.#deadLetters.start(), this.#statistics.start()])
+    await Promise.all([
+      this.#recorder.start(),
+      this.#deadLetters.start(),
+      this.#statistics.start(),
+      this.#control.start(),
+    ])
     logger.info({ queue: broker.topology.monitorQueue }, 'recording')
     return url
   }
@@ -143,7 +151,7 @@ class MonitorService implements Monitor {
     this.#stopping.abort(new Error('the monitor stops'))
     // A start that failed has been reported to whoever asked for it.
     await this.#starting?.catch(() => undefined)
-    await Promise.all([this.#recorder.stop(), this.#deadLetters.stop(), this.#statistics.stop()])
+    await Promise.all([this.#recorder.stop(), this.#deadLetters.stop(), this.#statistics.stop(), this.#control.stop()])
     await this.#app?.close()
   }
 }

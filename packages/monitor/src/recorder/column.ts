@@ -3,7 +3,7 @@ import { storableText } from './storable.ts'
 /** A column of a bulk statement: its name, its type, and what a record has in it. */
 export interface Column<Row> {
   readonly name: string
-  readonly type: 'uuid' | 'text' | 'int' | 'bigint' | 'float8' | 'timestamptz' | 'jsonb'
+  readonly type: 'uuid' | 'text' | 'int' | 'bigint' | 'float8' | 'timestamptz' | 'jsonb' | 'boolean'
   /** Times in Unix milliseconds, JSON as text. */
   readonly value: (row: Row) => string | number | null
 }

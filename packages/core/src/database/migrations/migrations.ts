@@ -1,5 +1,6 @@
 import type { MigrationObject } from '@mikro-orm/core'
 
+import { ControlState } from './control-state.ts'
 import { InitialSchema } from './initial-schema.ts'
 import { UniqueTasks } from './unique-tasks.ts'
 
@@ -7,4 +8,5 @@ import { UniqueTasks } from './unique-tasks.ts'
 export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '0001-initial-schema', class: InitialSchema },
   { name: '0002-unique-tasks', class: UniqueTasks },
+  { name: '0003-control-state', class: ControlState },
 ]
