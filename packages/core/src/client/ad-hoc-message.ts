@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { parse } from 'secure-json-parse'
 import { NonRetryableError } from '../errors/blockmill-error.ts'
 import type { TaskMessage } from '../message/task-message.ts'
 import { isBlockNumber } from '../range/block-range.ts'
@@ -152,10 +153,21 @@ function isBlock(block: unknown): boolean {
 
 function argumentProblems(args: unknown, { schema }: AnyTaskDefinition): string[] {
   try {
-    return argsProblems(args, schema)
+    const problems = argsProblems(args, schema)
+    return problems.length === 0 ? prototypeProblems(args) : problems
   } catch (error) {
     // Nested so deeply that looking at them exhausts the stack.
     return [`args cannot be checked: ${(error as Error).message}`]
+  }
+}
+
+/** Whoever receives such a message takes it for an attack. */
+function prototypeProblems(args: unknown): string[] {
+  try {
+    parse(JSON.stringify(args), undefined, { protoAction: 'error', constructorAction: 'error' })
+    return []
+  } catch (error) {
+    return [`args cannot be carried by a message: ${(error as Error).message} (__proto__ or constructor.prototype)`]
   }
 }
 

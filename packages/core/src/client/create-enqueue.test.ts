@@ -153,6 +153,7 @@ describe('what cannot be enqueued is refused with the value and the rule:', () =
     ['a list', [1], /args is \[ 1 \]; it must be an object/],
     ['nothing', undefined, /args is undefined; it must be an object/],
     ['more than 64 KiB', { s: 'x'.repeat(64 * 1024) }, /args is 65544 bytes of JSON; at most 65536/],
+    ['a prototype', JSON.parse('{"a":{"__proto__":{"b":1}}}'), /args cannot be carried .*forbidden prototype property/],
     [
       'what is nested too deeply',
       { deep: JSON.parse('['.repeat(60_000) + ']'.repeat(60_000)) },
