@@ -13,7 +13,8 @@ import { createUnitTable } from './consume/unit-table.ts'
 import { isLive, type WorkUnit } from './consume/work-unit.ts'
 import { type Attempt, createAttempt } from './execute/attempt.ts'
 import { failedOutcome, type Outcome } from './execute/outcome.ts'
-import type { SettlementPlan } from './settle/settlement-plan.ts'
+import type { RateLimits } from './limit/rate-limits.ts'
+import { isoTime, type SettlementPlan } from './settle/settlement-plan.ts'
 import type { Settler } from './settle/settler.ts'
 import type { WorkerMetrics } from './worker-metrics.ts'
 
@@ -44,6 +45,8 @@ export interface TaskFlow {
 
 export interface TaskFlowOptions {
   readonly concurrency: number
+  /** Default: nothing is limited. */
+  readonly limits?: Pick<RateLimits, 'createBuffer'>
   readonly admit: (delivery: Delivery) => Admission
   /** True when the task was called off: it is settled without being run. */
   readonly isCancelled: (task: { readonly taskId: string; readonly generation: number }) => boolean
@@ -61,6 +64,7 @@ export interface TaskFlowOptions {
  */
 export function createTaskFlow({
   concurrency,
+  limits,
   admit,
   isCancelled,
   execute,
@@ -70,7 +74,8 @@ export function createTaskFlow({
   logger,
   now,
 }: TaskFlowOptions): TaskFlow {
-  const buffer = createUnitBuffer()
+  const freeSlots = (): number => concurrency - running.size
+  const buffer = limits?.createBuffer({ freeSlots, onOpen: fillSlots, onSetAside: setAside }) ?? createUnitBuffer()
   const units = createUnitTable()
   const running = new Set<Attempt>()
   /** Broker queues of which nothing is started, with what they had delivered. */
@@ -217,6 +222,29 @@ export function createTaskFlow({
     settler.giveBackRest(unit, () => partSettled(unit))
   }
 
+  function setAside(unit: WorkUnit, waitMs: number): void {
+    if (!isLive(unit)) {
+      leave(unit)
+      return
+    }
+    const items = unit.items.slice(unit.started)
+    const message = { ...unit.message, items, notBefore: isoTime(now() + waitMs) }
+    if (items.length < unit.message.items.length) {
+      // Some of its items have run or run now, or were refused: the rest goes as a message of its own.
+      unit.unsettled -= items.length - 1
+      settler.setAside(message, waitMs, () => partSettled(unit))
+      return
+    }
+    // Forgotten at once: when it comes back, it must neither join this delivery nor count as finished with it.
+    units.remove(unit)
+    forwarding += 1
+    settler.setAside(message, waitMs, () => {
+      for (const delivery of unit.deliveries) delivery.ack()
+      forwarding -= 1
+      checkIdle()
+    })
+  }
+
   function isIdle(): boolean {
     return units.size === 0 && running.size === 0 && forwarding === 0
   }
@@ -259,7 +287,11 @@ export function createTaskFlow({
       checkIdle()
     },
     hold(queue) {
-      if (!onHold.has(queue)) onHold.set(queue, buffer.remove((unit) => unit.deliveries[0]?.queue === queue))
+      if (!onHold.has(queue))
+        onHold.set(
+          queue,
+          buffer.remove((unit) => unit.deliveries[0]?.queue === queue),
+        )
     },
     giveBackHeld(queue) {
       const held = onHold.get(queue)

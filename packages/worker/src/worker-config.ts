@@ -4,6 +4,7 @@ import {
   ConfigurationError,
   DEFAULT_QUEUE,
   isQueueName,
+  type RateLimit,
   RETRY_DEFAULTS,
   type RetryDefaults,
   SMALLEST_DELAY_MS,
@@ -36,6 +37,8 @@ export interface WorkerConfig {
   readonly maxTasksPerChild?: number
   /** Replaces one that uses more bytes than this after a task, where the task does not say itself. Default: never. */
   readonly maxMemoryPerChildBytes?: number
+  /** How often tasks of a queue may be started, by queue. Tasks may have limits of their own. Default: no limits. */
+  readonly rateLimits: Readonly<Record<string, RateLimit>>
   /** Default 2 s. */
   readonly heartbeatMs: number
   /** Longest wait at the start for what monitors know of paused queues and cancelled tasks. Default 1 s. */
@@ -68,6 +71,7 @@ export function workerConfig(given: Partial<WorkerConfig>): WorkerConfig {
     postponeDelayMs: 5_000,
     maxPostpones: 15,
     retry: RETRY_DEFAULTS,
+    rateLimits: {},
     smallestDelayMs: SMALLEST_DELAY_MS,
     ...given,
     // A queue that is named twice is served once.
@@ -122,6 +126,7 @@ export function configFromSettings(settings: ConfigOf<typeof workerSettings>): W
     maxPostpones: same.maxPostpones,
     smallestDelayMs: same.smallestDelayMs,
     retry: { maxAttempts, baseMs: retryBackoffMs, maxDelayMs: maxRetryDelayMs },
+    ...(same.rateLimits !== undefined && { rateLimits: same.rateLimits }),
     ...(workerName !== undefined && { name: workerName }),
     ...(prefetch !== undefined && { prefetch }),
     ...(maxChildren !== undefined && { maxChildren }),

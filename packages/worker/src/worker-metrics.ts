@@ -11,6 +11,8 @@ export interface WorkerMetrics {
   /** @param tookMs absent for a task that expired before it started. */
   ended(definition: AnyTaskDefinition, queue: string, event: TaskEvent['type'], tookMs: number | undefined): void
   stuck(): void
+  /** A task could have been started but for its rate limit. */
+  heldBack(definition: AnyTaskDefinition): void
 }
 
 export interface WorkerGauges {
@@ -57,6 +59,12 @@ export function createWorkerMetrics(register: Metrics, { slots, slotsUsed, buffe
     help: 'Handlers that ignored their aborted signal past the grace period.',
     registers,
   })
+  const rateLimited = new Counter({
+    name: 'blockmill_rate_limited_total',
+    help: 'Tasks that had to wait for a rate limit while a slot was free.',
+    labelNames: ['task'],
+    registers,
+  })
   gauge('blockmill_worker_slots_limit', 'Handlers that may run at once.', () => slots)
   gauge('blockmill_worker_slots_used', 'Handlers that run.', slotsUsed)
   gauge('blockmill_worker_buffered_messages', 'Messages that wait in the worker for a slot.', buffered)
@@ -97,5 +105,6 @@ export function createWorkerMetrics(register: Metrics, { slots, slotsUsed, buffe
       if (tookMs !== undefined) of.duration.observe(Math.max(0, tookMs) / 1_000)
     },
     stuck: () => stuck.inc(),
+    heldBack: ({ name }) => rateLimited.inc({ task: name }),
   }
 }

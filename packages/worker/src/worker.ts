@@ -19,6 +19,7 @@ import { createWorkerControl } from './control/worker-control.ts'
 import type { Attempt } from './execute/attempt.ts'
 import { createExecutor } from './execute/executor.ts'
 import { assertNoneIsolated, createIsolatedExecution, type IsolationSources } from './isolate/isolation.ts'
+import { createRateLimits } from './limit/rate-limits.ts'
 import { createHeartbeat } from './report/heartbeat.ts'
 import { createConfirmedPublish } from './settle/confirmed-publish.ts'
 import { createEventBatcher } from './settle/event-batcher.ts'
@@ -140,8 +141,17 @@ export function createWorker({
     onProgress,
     onStuck,
   })
+  const limits = createRateLimits({
+    registry,
+    queueLimits: config.rateLimits,
+    broker,
+    logger,
+    random,
+    onHeldBack: ({ definition }) => metrics.heldBack(definition),
+  })
   const flow: TaskFlow = createTaskFlow({
     concurrency: config.concurrency,
+    limits,
     admit: createIntake({ registry, chainId: chain?.id, now }),
     isCancelled: (task) => cancelled.has(task),
     execute: cancellable(execute, { graceMs: config.stuckGraceMs, onStuck }),
@@ -220,6 +230,7 @@ export function createWorker({
     if (wasRunning) {
       flow.close()
       if (!(await within(config.graceMs, finish()))) abandon()
+      limits.stop()
       await within(FAREWELL_MS, Promise.all([events.flush(), heartbeat.stop(), isolation?.stop()]))
       stopped.abort()
       await Promise.all([control.stop(), consumers.close()])

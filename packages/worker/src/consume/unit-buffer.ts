@@ -14,12 +14,16 @@ export interface UnitBuffer {
   remove(predicate: (unit: WorkUnit) => boolean): WorkUnit[]
 }
 
-export function createUnitBuffer(): UnitBuffer {
+/** The buffer of a worker without rate limits, and of what has none. */
+export function createUnitBuffer(): UnitBuffer & { readonly first: WorkUnit | undefined } {
   let heap: WorkUnit[] = []
 
   return {
     get size() {
       return heap.length
+    },
+    get first() {
+      return heap[0]
     },
     push(unit) {
       heap.push(unit)

@@ -19,6 +19,8 @@ export interface Settler {
   settle(plan: SettlementPlan, onConfirmed: () => void): void
   /** Sends a message that came before its time round again, for the rest of its delay. */
   delay(delivery: Delivery, message: TaskMessage, remainingMs: number, onConfirmed: () => void): void
+  /** Sends a task that is over its rate limit round, to come back after the wait. No attempt is used and nothing is recorded. */
+  setAside(message: TaskMessage, waitMs: number, onConfirmed: () => void): void
   /** Puts a message that cannot be tried on the dead queue: as it came, or the part of it that is given. */
   bury(
     delivery: Delivery,
@@ -84,6 +86,10 @@ export function createSettler({ worker, broker, publish, events, ladder }: Settl
 
     delay(delivery, message, remainingMs, onConfirmed) {
       confirm(publishDelayed(message, exactStep(ladder, remainingMs), delivery.body), onConfirmed)
+    },
+
+    setAside(message, waitMs, onConfirmed) {
+      confirm(publishDelayed(message, exactStep(ladder, waitMs), taskMessageCodec.encode(message)), onConfirmed)
     },
 
     bury(delivery, { reason, error, part }, onConfirmed) {

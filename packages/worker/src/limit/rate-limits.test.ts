@@ -1,0 +1,174 @@
+import { defineTask, type RateLimitOptions, type TaskContext, type TaskMessage } from '@blockmill/core'
+import { waitFor } from '@blockmill/testkit'
+import { afterEach, describe, expect, it } from 'vitest'
+import { item, message } from '../../test/messages.ts'
+import { createWorkerRig, gate, type WorkerRig } from '../../test/worker-rig.ts'
+
+const rigs: WorkerRig[] = []
+
+async function setUp(rateLimit: RateLimitOptions, run: (name: string, number: number) => unknown, config = {}) {
+  const handler =
+    (name: string) =>
+    ({ block }: TaskContext<Record<string, never>>) =>
+      run(name, block.number)
+  const rig = await createWorkerRig(
+    [
+      defineTask({ name: 'limited', rateLimit, run: handler('limited') }),
+      defineTask({ name: 'free', run: handler('free') }),
+    ],
+    config,
+  )
+  rigs.push(rig)
+  await rig.worker.start()
+  return rig
+}
+
+afterEach(async () => {
+  for (const { worker, broker } of rigs.splice(0)) {
+    await worker.stop()
+    await broker.stop()
+  }
+})
+
+const inTime = { timeoutMs: 5_000, intervalMs: 1 }
+/** Messages of blocks that no other task of the test has, since these make the ids. */
+const tasks = (
+  task: string,
+  count: number,
+  { from = task === 'free' ? 100 : 0, ...changes }: Partial<TaskMessage> & { from?: number } = {},
+) => Array.from({ length: count }, (_, number) => message({ task, items: [item(from + number)], ...changes }))
+
+describe('a rate limit', () => {
+  it('holds no slot while a task waits, and lets the others pass', async () => {
+    const ran: string[] = []
+    const { publish, worker } = await setUp({ limit: 1, per: '100ms' }, (name) => void ran.push(name), {
+      concurrency: 1,
+    })
+    await publish(...tasks('limited', 3, { lane: 'high', priority: 0 }), ...tasks('free', 5))
+    await waitFor(() => ran.length === 6, { describe: 'the others to pass', ...inTime })
+    expect(ran).toEqual(['limited', ...Array.from({ length: 5 }, () => 'free')])
+    await worker.drain()
+    expect(ran).toHaveLength(8)
+  })
+
+  it('is kept by a worker that has more than it may start, and counted', async () => {
+    const starts: number[] = []
+    const { publish, worker, metrics } = await setUp(
+      { limit: 3, per: '100ms' },
+      () => void starts.push(performance.now()),
+      { concurrency: 10 },
+    )
+    await publish(...tasks('limited', 12))
+    await worker.drain()
+    expect(starts).toHaveLength(12)
+    for (const [index, start] of starts.entries()) {
+      const limited = starts[index + 3]
+      if (limited !== undefined) expect(limited - start).toBeGreaterThan(90)
+    }
+    const text = await metrics.getSingleMetricAsString('blockmill_rate_limited_total')
+    expect(text).toMatch(/blockmill_rate_limited_total\{task="limited"\} [3-9]/)
+  })
+
+  it('counts each item of a chunk', async () => {
+    const starts: number[] = []
+    const { publish, worker, events } = await setUp(
+      { limit: 2, per: '100ms' },
+      () => void starts.push(performance.now()),
+    )
+    await publish(message({ task: 'limited', items: [1, 2, 3, 4, 5].map((number) => item(number)) }))
+    await worker.drain()
+    expect(events()).toHaveLength(5)
+    expect((starts[4] ?? 0) - (starts[0] ?? 0)).toBeGreaterThan(190)
+  })
+
+  it('of a queue counts every task on it, and none of another queue', async () => {
+    const starts: string[] = []
+    const { publish, worker } = await setUp({ limit: 100, per: '1s' }, (name) => void starts.push(name), {
+      queues: ['slow', 'fast'],
+      rateLimits: { slow: { limit: 1, perMs: 200, scope: 'worker' } },
+    })
+    await publish(
+      ...tasks('free', 1, { queue: 'slow' }),
+      ...tasks('limited', 1, { queue: 'slow' }),
+      ...tasks('free', 3, { queue: 'fast', from: 200 }),
+    )
+    await waitFor(() => starts.length === 4, { describe: 'the fast queue', ...inTime })
+    expect(starts).toEqual(['free', 'free', 'free', 'free'])
+    await worker.drain()
+    expect(starts.at(-1)).toBe('limited')
+  })
+})
+
+describe('a task that would wait long', () => {
+  it('goes back to the broker, with no attempt used and no event, and comes back', async () => {
+    const ran: number[] = []
+    const { publish, worker, broker, events } = await setUp(
+      { limit: 1, per: '1100ms' },
+      (_, number) => void ran.push(number),
+      { smallestDelayMs: 50 },
+    )
+    const [first, second] = tasks('limited', 2)
+    if (first === undefined || second === undefined) return
+    await publish(first, second)
+    await worker.drain()
+    expect(broker.unsettled).toBe(0)
+    const [delayed] = broker.published.filter(({ exchange }) => exchange === broker.topology.exchanges.delay)
+    const body = JSON.parse(String(delayed?.body)) as { notBefore: string }
+    expect(body).toEqual({ ...second, notBefore: body.notBefore })
+    expect(events()).toHaveLength(1)
+
+    await waitFor(() => ran.length === 2, { describe: 'the second task to come back', ...inTime })
+    await worker.drain()
+    expect(ran).toEqual([0, 1])
+    expect(events().map(({ type, attempt, postpones }) => [type, attempt, postpones])).toEqual([
+      ['succeeded', 1, 0],
+      ['succeeded', 1, 0],
+    ])
+  })
+
+  it('is acked only when the broker has it again', async () => {
+    const { publish, worker, broker } = await setUp({ limit: 1, per: '1h' }, () => undefined)
+    const confirm = gate()
+    broker.onPublish = ({ exchange }) => (exchange === broker.topology.exchanges.delay ? confirm.wait() : undefined)
+    await publish(...tasks('limited', 2))
+    await waitFor(() => broker.unsettled === 1, { describe: 'the first task to end', ...inTime })
+    const drained = worker.drain()
+    confirm.open()
+    await drained
+    expect(broker.unsettled).toBe(0)
+  })
+
+  it('leaves a chunk that runs already, which is acked when both parts are safe', async () => {
+    const running = gate()
+    const { publish, worker, broker, events } = await setUp({ limit: 2, per: '1h' }, () => running.wait())
+    await publish(message({ task: 'limited', items: [1, 2, 3, 4, 5].map((number) => item(number)) }))
+    const delayed = () => broker.published.filter(({ exchange }) => exchange === broker.topology.exchanges.delay)
+    await waitFor(() => delayed().length === 1, { describe: 'the rest to be set aside', ...inTime })
+    expect(JSON.parse(String(delayed()[0]?.body))).toMatchObject({ items: [3, 4, 5].map((number) => item(number)) })
+    expect(broker.unsettled).toBe(1)
+    running.open()
+    await worker.drain()
+    expect(broker.unsettled).toBe(0)
+    expect(events().map(({ block }) => block)).toEqual([1, 2])
+  })
+
+  it('is given back with everything else when the worker stops', async () => {
+    const { publish, worker, broker } = await setUp({ limit: 1, per: '900ms' }, () => undefined)
+    await publish(...tasks('limited', 2))
+    await waitFor(() => broker.unsettled === 1, { describe: 'the first task to end', ...inTime })
+    await worker.stop()
+    expect(broker.ready('blockmill.work.default.normal')).toHaveLength(1)
+  })
+
+  it('is delivered again, once, when the connection breaks while it waits', async () => {
+    const ran: number[] = []
+    const { publish, worker, broker } = await setUp({ limit: 1, per: '200ms' }, (_, number) => void ran.push(number))
+    await publish(...tasks('limited', 3))
+    broker.cut()
+    broker.reconnect()
+    await worker.drain()
+    await waitFor(() => broker.unsettled === 0, { describe: 'everything to be acked', ...inTime })
+    expect(new Set(ran)).toEqual(new Set([0, 1, 2]))
+    expect(ran.filter((number) => number > 0)).toHaveLength(2)
+  })
+})

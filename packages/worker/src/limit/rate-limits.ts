@@ -1,0 +1,103 @@
+import type { Broker, Logger, RateLimit, RateLimited, TaskRegistry } from '@blockmill/core'
+import type { UnitBuffer } from '../consume/unit-buffer.ts'
+import type { WorkUnit } from '../consume/work-unit.ts'
+import { createGlobalLimiter } from './global-limiter.ts'
+import { createLimitedBuffer, type LimitedBufferOptions } from './limited-buffer.ts'
+import { createPermitQueue } from './permit-queue.ts'
+import type { RateLimiter } from './rate-limiter.ts'
+import { createWorkerLimiter } from './worker-limiter.ts'
+
+/** What the buffer of a worker needs of the flow of tasks. */
+export interface BufferPorts extends Pick<LimitedBufferOptions, 'freeSlots' | 'onSetAside'> {
+  /** Called when something that waits may be startable now. */
+  readonly onOpen: () => void
+}
+
+/** The rate limits of a worker. */
+export interface RateLimits {
+  /** The buffer that keeps them, or `undefined` when nothing is limited. */
+  createBuffer(ports: BufferPorts): UnitBuffer | undefined
+  /** Ends all waiting. */
+  stop(): void
+}
+
+export interface RateLimitsOptions {
+  readonly registry: TaskRegistry
+  /** Limits of queues, by queue. */
+  readonly queueLimits: Readonly<Record<string, RateLimit>>
+  readonly broker: Pick<Broker, 'topology' | 'publisher' | 'declare'>
+  readonly logger: Logger
+  readonly onHeldBack: (unit: WorkUnit) => void
+  /** What waits longer goes back to the broker. Default 1 s. */
+  readonly patienceMs?: number
+  /** Milliseconds of a clock that never goes back. */
+  readonly clock?: () => number
+  readonly random?: () => number
+}
+
+const PATIENCE_MS = 1_000
+
+/** The limits that task definitions and the worker's settings name. A task must pass its own and that of its queue. */
+export function createRateLimits({
+  registry,
+  queueLimits,
+  broker,
+  logger,
+  onHeldBack,
+  patienceMs = PATIENCE_MS,
+  clock = () => performance.now(),
+  random = Math.random,
+}: RateLimitsOptions): RateLimits {
+  const limiters = new Set<RateLimiter>()
+
+  const create = (limited: RateLimited, limit: RateLimit, onOpen: () => void): RateLimiter => {
+    const acquire = createPermitQueue({ broker, limited, limit, logger })
+    const limiter =
+      limit.scope === 'global'
+        ? createGlobalLimiter({ limit, acquire, clock, random, onOpen })
+        : createWorkerLimiter({ limit, clock, onOpen })
+    limiters.add(limiter)
+    return limiter
+  }
+
+  return {
+    createBuffer({ onOpen, ...ports }) {
+      const tasks = new Map<string, RateLimiter>()
+      const queues = new Map<string, RateLimiter>()
+      for (const { definition } of registry.list()) {
+        const { name, rateLimit } = definition
+        if (rateLimit !== undefined) tasks.set(name, create({ kind: 'task', name }, rateLimit, onOpen))
+      }
+      for (const [name, limit] of Object.entries(queueLimits)) {
+        queues.set(name, create({ kind: 'queue', name }, limit, onOpen))
+      }
+      if (limiters.size === 0) return undefined
+      return createLimitedBuffer({ ...ports, limitersOf: limitersOf(tasks, queues), patienceMs, clock, onHeldBack })
+    },
+    stop() {
+      for (const limiter of limiters) limiter.stop()
+    },
+  }
+}
+
+/** Looks up the limiters of a unit: the same list each time for the same task and queue. */
+function limitersOf(tasks: ReadonlyMap<string, RateLimiter>, queues: ReadonlyMap<string, RateLimiter>) {
+  const lists = new Map<RateLimiter | undefined, Map<RateLimiter | undefined, readonly RateLimiter[]>>()
+
+  return ({ definition, message }: WorkUnit): readonly RateLimiter[] | undefined => {
+    const task = tasks.get(definition.name)
+    const queue = queues.get(message.queue)
+    if (task === undefined && queue === undefined) return undefined
+    let ofTask = lists.get(task)
+    if (ofTask === undefined) {
+      ofTask = new Map()
+      lists.set(task, ofTask)
+    }
+    let list = ofTask.get(queue)
+    if (list === undefined) {
+      list = [queue, task].filter((limiter) => limiter !== undefined)
+      ofTask.set(queue, list)
+    }
+    return list
+  }
+}
