@@ -10,6 +10,8 @@ export type Declaration =
   | ({ readonly kind: 'queue' } & QueueDeclaration)
   | ({ readonly kind: 'binding' } & BindingDeclaration)
 
+type Declarer = Pick<Channel, 'assertExchange' | 'assertQueue' | 'bindQueue'>
+
 /** The single declarations, in the order the broker needs: exchanges, queues, bindings. */
 export function listDeclarations({ exchanges, queues, bindings }: Declarations): readonly Declaration[] {
   return [
@@ -34,6 +36,16 @@ export async function declareOn(connection: ChannelModel, declarations: Iterable
   const channel = await connection.createChannel()
   // A refusal is thrown by the operation that caused it; without a listener the event would end the connection.
   channel.on('error', () => {})
+  await declareAll(channel, declarations)
+  await closeChannel(channel)
+}
+
+/**
+ * Declares on a channel that is there. A refusal closes it.
+ *
+ * @throws as `declareOn` does.
+ */
+export async function declareAll(channel: Declarer, declarations: Iterable<Declaration>): Promise<void> {
   for (const declaration of declarations) {
     try {
       await declareOne(channel, declaration)
@@ -41,10 +53,9 @@ export async function declareOn(connection: ChannelModel, declarations: Iterable
       throw declareRefusal(error, declaration) ?? error
     }
   }
-  await closeChannel(channel)
 }
 
-async function declareOne(channel: Channel, declaration: Declaration): Promise<unknown> {
+async function declareOne(channel: Declarer, declaration: Declaration): Promise<unknown> {
   switch (declaration.kind) {
     case 'exchange':
       return await channel.assertExchange(declaration.name, declaration.type, {
