@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { type Broker, createTopology } from '@blockmill/core'
+import { type Broker, createTopology, MessageRefusedError } from '@blockmill/core'
 import { startBroker, type Broker as TestService, waitFor } from '@blockmill/testkit'
 
 import { brokerClients, ids, taskTo } from './broker-clients.ts'
@@ -82,6 +82,22 @@ describe('a broker client whose broker fails', () => {
     expect(lost).toBeGreaterThan(0)
     expect(log.some(({ msg }) => msg === 'Broker connection lost; connecting again')).toBe(true)
     expect(broker.isReady()).toBe(true)
+  })
+
+  it('still counts, after the broker was killed, the starts that a rate limit had allowed before', async () => {
+    const { broker } = await startClient()
+    const limited = { kind: 'task', name: 'limited' } as const
+    const limit = { limit: 3, perMs: 600_000 }
+    const routingKey = broker.topology.rateQueue(limited, limit)
+    const take = () =>
+      broker.publisher.publish({ exchange: '', routingKey, type: 'test', body: Buffer.from('{}'), once: true })
+    await broker.declare(broker.topology.rate(limited, limit))
+    await Promise.all([take(), take(), take()])
+    await expect(take()).rejects.toBeInstanceOf(MessageRefusedError)
+    await service.kill()
+    await service.restart()
+    await waitFor(() => broker.isReady(), { describe: 'the client to be back', timeoutMs: 30_000 })
+    await expect(take()).rejects.toBeInstanceOf(MessageRefusedError)
   })
 
   it('pauses publishing while the broker is short of memory, is not ready then, and goes on afterwards', async () => {

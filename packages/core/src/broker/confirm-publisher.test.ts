@@ -230,6 +230,20 @@ describe('ConfirmPublisher', () => {
     await publisher.stop(0)
   })
 
+  it('publishes only once what is to be published once, and says that it was refused', async () => {
+    const { publisher } = setUp()
+    const channel = attach(publisher)
+    const refused = expect(publisher.publish({ ...message('a'), once: true })).rejects.toThrow(
+      'The broker refused test a to exchange "tasks" with key "task.a.low" once',
+    )
+    channel.nack(1)
+    await refused
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(channel.sent).toEqual(['a'])
+    expect(publisher).toMatchObject({ pending: 0, failed: 1 })
+    await publisher.stop(0)
+  })
+
   it('rejects exactly the message that the broker returns', async () => {
     const { publisher } = setUp({ window: 10 })
     const channel = attach(publisher)

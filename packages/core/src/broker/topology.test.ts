@@ -46,6 +46,23 @@ describe('createTopology', () => {
     expect(createTopology({ monitorQueue: 'task-monitor' }).monitorQueue).toBe('task-monitor')
   })
 
+  it('names the queue of a rate limit by all that its arguments depend on', () => {
+    const { rateQueue, rate } = createTopology()
+    const task = { kind: 'task', name: 'a.b' } as const
+    expect(rateQueue(task, { limit: 10, perMs: 1_000 })).toBe('blockmill.rate.task.a.b.10-1000')
+    const [queue] = rate(task, { limit: 10, perMs: 1_000 }).queues
+    expect(queue).toEqual({
+      name: 'blockmill.rate.task.a.b.10-1000',
+      arguments: {
+        'x-queue-type': 'classic',
+        'x-max-length': 10,
+        'x-overflow': 'reject-publish',
+        'x-message-ttl': 1_000,
+      },
+    })
+    expect(rateQueue({ kind: 'queue', name: 'a' }, { limit: 1, perMs: 10 })).toBe('blockmill.rate.queue.a.1-10')
+  })
+
   it('routes a task to its own work queue and the monitor, and nowhere else', () => {
     assert(
       property(name, name, lane, lane, (queue, other, own, otherLane) => {

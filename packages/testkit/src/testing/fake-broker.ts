@@ -3,6 +3,7 @@ import {
   type ConsumeOptions,
   createTopology,
   type Declarations,
+  MessageRefusedError,
   type ListenOptions,
   type OutgoingMessage,
   type Publisher,
@@ -13,8 +14,8 @@ import {
 import { type FakeConsumer, FakeQueue, type QueuedMessage } from './fake-queue.ts'
 
 /**
- * A broker in memory, for tests of what talks to a broker: topic and fanout exchanges, alternate exchanges, quorum queues with
- * prefetch, requeue and message TTL, `mandatory`, and confirms that come later than the publish. Nothing is delivered
+ * A broker in memory, for tests of what talks to a broker: topic, fanout and default exchanges, alternate exchanges, queues with
+ * prefetch, requeue, length limit and message TTL, `mandatory`, and confirms that come later than the publish. Nothing is delivered
  * before something is declared, as on a real one.
  */
 export interface FakeBroker extends Broker {
@@ -46,6 +47,8 @@ interface Exchange {
 interface Queue {
   readonly queue: FakeQueue
   readonly ttlMs: number | undefined
+  /** More than so many messages are refused. */
+  readonly maxLength: number
   readonly deadLetterExchange: string | undefined
 }
 
@@ -83,6 +86,7 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
       queues.set(name, {
         queue: new FakeQueue(name, () => acksArrive),
         ttlMs: args['x-message-ttl'] as number | undefined,
+        maxLength: (args['x-max-length'] as number | undefined) ?? Number.POSITIVE_INFINITY,
         deadLetterExchange: args['x-dead-letter-exchange'] as string | undefined,
       })
     }
@@ -100,6 +104,8 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
 
   /** The queues that a message goes to; none when it is unroutable. */
   const route = (name: string, routingKey: string): readonly FakeQueue[] => {
+    // The default exchange: its key is the name of a queue.
+    if (name === '') return [queues.get(routingKey)?.queue].filter((queue) => queue !== undefined)
     const exchange = exchanges.get(name)
     if (exchange === undefined) throw new Error(`no exchange ${name}`)
     const matching = exchange.bindings.filter(
@@ -112,10 +118,13 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
   const enqueue = (message: OutgoingMessage): number => {
     const targets = route(message.exchange, message.routingKey)
     for (const target of targets) {
-      const { ttlMs, deadLetterExchange } = queues.get(target.name) as Queue
+      const { ttlMs, deadLetterExchange, maxLength } = queues.get(target.name) as Queue
+      if (target.ready.length >= maxLength) {
+        throw new MessageRefusedError('BROKER_PUBLISH_FAILED', `${target.name} is full.`)
+      }
       const queued: QueuedMessage = { ...message, deliveryCount: 0 }
       target.push(queued)
-      if (ttlMs !== undefined && deadLetterExchange !== undefined) expire(target, queued, ttlMs, deadLetterExchange)
+      if (ttlMs !== undefined) expire(target, queued, ttlMs, deadLetterExchange)
     }
     return targets.length
   }
@@ -130,10 +139,11 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
     return hearing.length
   }
 
-  const expire = (queue: FakeQueue, message: QueuedMessage, ttlMs: number, exchange: string): void => {
+  const expire = (queue: FakeQueue, message: QueuedMessage, ttlMs: number, exchange: string | undefined): void => {
     const timer = setTimeout(() => {
       timers.delete(timer)
       queue.ready.splice(queue.ready.indexOf(message), 1)
+      if (exchange === undefined) return
       enqueue({
         ...message,
         exchange,

@@ -81,6 +81,22 @@ describe('a rate limit', () => {
     expect((starts[4] ?? 0) - (starts[0] ?? 0)).toBeGreaterThan(190)
   })
 
+  it('that is global counts the starts of all workers, and lets every task run', async () => {
+    const starts: number[] = []
+    const rateLimit = { limit: 2, per: '100ms', scope: 'global' } as const
+    const { publish, worker, broker, join } = await setUp(rateLimit, () => void starts.push(performance.now()))
+    const limited = defineTask({ name: 'limited', rateLimit, run: () => void starts.push(performance.now()) })
+    const other = join([limited], { queues: ['other'] })
+    await other.start()
+    await publish(...tasks('limited', 4), ...tasks('limited', 4, { queue: 'other', from: 50 }))
+    await Promise.all([worker.drain(), other.drain()])
+    await other.stop()
+    expect(starts).toHaveLength(8)
+    for (const [index, start] of starts.entries()) expect((starts[index + 2] ?? Infinity) - start).toBeGreaterThan(80)
+    // One message for each start, and none for a task without a limit.
+    expect(broker.published.filter(({ exchange }) => exchange === '')).toHaveLength(8)
+  })
+
   it('of a queue counts every task on it, and none of another queue', async () => {
     const starts: string[] = []
     const { publish, worker } = await setUp({ limit: 100, per: '1s' }, (name) => void starts.push(name), {
