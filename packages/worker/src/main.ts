@@ -27,6 +27,7 @@ const createService: Parameters<typeof runService<typeof workerSettings>>[0]['cr
   config: settings,
   logger,
   stopping,
+  requestStop,
 }) => {
   const { host, port, namespace, monitorQueue } = settings
   const config = configFromSettings(settings)
@@ -44,6 +45,7 @@ const createService: Parameters<typeof runService<typeof workerSettings>>[0]['cr
     broker,
     registry,
     chain,
+    onShutdown: (by) => requestStop(`an order of ${by}`),
     isolation: {
       taskPackages: settings.taskPackages,
       chain: { id: settings.chain, endpoints: settings.chainEndpoints },

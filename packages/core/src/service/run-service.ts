@@ -19,6 +19,8 @@ export interface ServiceContext<Given extends Settings> {
   readonly logger: Logger
   /** Aborted when the process was asked to end: for whatever waits during the start. */
   readonly stopping: AbortSignal
+  /** Asks the process to end, as a signal does; `by` says who asked. */
+  readonly requestStop: (by: string) => void
   /** Ends the service because of an error that it cannot get over. */
   readonly fail: (error: unknown) => void
 }
@@ -64,7 +66,13 @@ export async function runService<Given extends Settings & LogSettings>({
     logger = createLogger({ service: name, level: logLevel })
     exitOnUncaught(logger)
     logger.info('starting')
-    const context = { config, logger, stopping: stopRequest.signal, fail: ended.reject }
+    const context = {
+      config,
+      logger,
+      stopping: stopRequest.signal,
+      requestStop: (by: string) => stopRequest.ask(by),
+      fail: ended.reject,
+    }
     service = await Promise.race([create(context), ended.promise])
     const url = await Promise.race([service.start(), ended.promise])
     process.send?.({ type: 'started', ...(url === undefined ? {} : { url }) })

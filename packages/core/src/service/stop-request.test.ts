@@ -47,6 +47,16 @@ test('ends with the parent that started it', () => {
   expect(onRequest.mock.calls).toEqual([['the end of the parent process']])
 })
 
+test('can be asked from within, which never counts as impatience', () => {
+  const { host, onRequest, request, pass } = listen()
+  request.ask('an operator')
+  expect(request.signal.aborted).toBe(true)
+  pass(600)
+  request.ask('an operator')
+  expect(onRequest.mock.calls).toEqual([['an operator']])
+  expect(host.exit).not.toHaveBeenCalled()
+})
+
 test('leaves no listener behind', () => {
   const { host, request } = listen({ connected: true })
   request.dispose()

@@ -14,6 +14,8 @@ const IMPATIENT_STATUS = 130
 export interface StopRequest {
   /** Aborted by the first request; its reason names what asked. */
   readonly signal: AbortSignal
+  /** Asks from within the process: as a signal does, but never impatient. */
+  ask(by: string): void
   /** Stops listening. */
   dispose(): void
 }
@@ -44,6 +46,9 @@ export function listenForStop(
   if (host.connected) host.on('disconnect', onDisconnect)
   return {
     signal: controller.signal,
+    ask(by) {
+      if (firstAt === undefined) request(by)
+    },
     dispose() {
       for (const signal of SIGNALS) host.off(signal, request)
       host.off('disconnect', onDisconnect)
