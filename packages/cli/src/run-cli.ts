@@ -1,12 +1,16 @@
 import { BlockmillError } from '@blockmill/core'
 import { Command, CommanderError } from 'commander'
 
+import { addCancelCommand } from './commands/cancel-command.ts'
 import { addConfigCommand } from './commands/config-command.ts'
 import { addDevCommands } from './commands/dev-commands.ts'
 import { addEnqueueCommand } from './commands/enqueue-command.ts'
+import { addInspectCommands } from './commands/inspect-commands.ts'
 import { addMigrateCommand } from './commands/migrate-command.ts'
+import { addQueuesCommands } from './commands/queues-commands.ts'
 import { addServiceCommands } from './commands/service-commands.ts'
 import { addTasksCommands } from './commands/tasks-commands.ts'
+import { addWorkersCommands } from './commands/workers-commands.ts'
 import { EXIT_STATUS } from './exit-status.ts'
 
 /** Tells the exit status of a command that ran to its end. */
@@ -44,6 +48,10 @@ function createProgram(setStatus: SetStatus): Command {
   addConfigCommand(program)
   addTasksCommands(program)
   addEnqueueCommand(program)
+  addCancelCommand(program, setStatus)
+  addInspectCommands(program, setStatus)
+  addQueuesCommands(program, setStatus)
+  addWorkersCommands(program, setStatus)
   addDevCommands(program, setStatus)
   return program
 }

@@ -8,13 +8,13 @@ import {
   discoverTasks,
   type EnqueuedTask,
   type EnqueueOptions,
-  type ErrorCode,
   type JsonObject,
   type Logger,
   openDatabase,
-  RetryableError,
   waitForDatabase,
 } from '@blockmill/core'
+
+import { givingUp } from '../giving-up.ts'
 
 /** Where a task is enqueued. */
 export interface EnqueueConfig {
@@ -27,9 +27,6 @@ export interface EnqueueConfig {
   /** Only needed for unique tasks. */
   readonly databaseUrl?: string
 }
-
-/** Somebody waits for the command; services would wait for ever. */
-const GIVE_UP_MS = 30_000
 
 /** Connects, enqueues one task, and closes everything. */
 export async function enqueueTask(
@@ -54,11 +51,4 @@ export async function enqueueTask(
 async function reach(database: Database, logger: Logger): Promise<void> {
   await waitForDatabase(database, { logger, signal: givingUp('DATABASE_UNREACHABLE', 'The database') })
   await assertSchemaCurrent(database)
-}
-
-function givingUp(code: ErrorCode, what: string): AbortSignal {
-  const giveUp = new AbortController()
-  const error = new RetryableError(code, `${what} could not be reached within ${GIVE_UP_MS / 1_000} s.`)
-  setTimeout(() => giveUp.abort(error), GIVE_UP_MS).unref()
-  return giveUp.signal
 }
