@@ -1,6 +1,7 @@
 import { laneOf, taskId, type TaskItem, type TaskMessage } from '@blockmill/core'
 
 import { seededRandom, type SeededRandom } from './seeded-random.ts'
+import { WORK_CHAIN } from './work-system.ts'
 
 /** What one seeded run does: so many rounds, each of which publishes, waits, and kills a worker. */
 export interface ChaosPlan {
@@ -15,7 +16,6 @@ export interface ChaosRound {
   readonly victim: number
 }
 
-export const CHAOS_CHAIN = 'chaos'
 export const CHAOS_QUEUE = 'chaos'
 
 /** Those named more often are more frequent. */
@@ -70,11 +70,11 @@ function planMessage(random: SeededRandom, firstBlock: number, size: number): Ta
   const items = Array.from({ length: size }, (_, index): TaskItem => {
     const block = { number: firstBlock + index }
     const args = task === 'waits' ? { ms: random.integer(1, 100) } : {}
-    return { id: taskId({ chain: CHAOS_CHAIN, task, args, block }), block, args }
+    return { id: taskId({ chain: WORK_CHAIN, task, args, block }), block, args }
   })
   return {
     v: 1,
-    chain: CHAOS_CHAIN,
+    chain: WORK_CHAIN,
     task,
     queue: CHAOS_QUEUE,
     lane: laneOf(priority),
