@@ -424,6 +424,13 @@ describe('lookback', () => {
     expect(store.of('looking')).toMatchObject({ startBlock: 4_700, evaluated: [{ from: 4_700, to: 5_000 }] })
   })
 
+  it('schedules in order, on the lane of its own, from a start block that is given as a number', async () => {
+    const chain = createScriptedChain({ head: 103 })
+    const { broker } = await leading({ tasks: [looking(20)], chain, start: 100 })
+    const scheduled = broker.messages.map(({ items, cause, lane }) => [items[0]?.block?.number, cause, lane])
+    expect(scheduled).toEqual(blocks(100, 103).map((block) => [block, 'live', 'normal']))
+  })
+
   it('goes on after a restart in the middle, without a second time for any block', async () => {
     const store = createMemoryCoverageStore()
     const broker = createRecordingBroker()

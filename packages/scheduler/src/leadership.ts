@@ -3,9 +3,9 @@ import { type AnyTaskDefinition, HEADS, RetryableError } from '@blockmill/core'
 import { failureFields } from './failure-fields.ts'
 import { backoffMs } from './backoff.ts'
 import type { Heads } from './chain/head-watcher.ts'
-import type { Coverage, CoverageKey, CoverageStore } from './coverage/coverage-store.ts'
+import type { Coverage, CoverageKey, CoverageStore, FollowedCoverage } from './coverage/coverage-store.ts'
 import { createCoverageWriter } from './coverage/coverage-writer.ts'
-import { type StartMode, startBlock } from './coverage/start-block.ts'
+import { liveStart, type StartMode, startBlock } from './coverage/start-block.ts'
 import type { FollowerPorts } from './follower/follower-ports.ts'
 import { TaskFollower } from './follower/task-follower.ts'
 import type { ResolvedArgs } from './planner/resolve-args.ts'
@@ -129,7 +129,7 @@ export class Leadership {
     definition: AnyTaskDefinition,
     argsList: readonly ResolvedArgs[],
     head: number,
-  ): Promise<readonly Coverage[]> {
+  ): Promise<readonly FollowedCoverage[]> {
     const { store, token, startMode, started, headsAtStart } = this.#options
     const [mode, from] = started.has(definition)
       ? (['resume', head] as const)
@@ -144,7 +144,12 @@ export class Leadership {
       }
     }
     started.add(definition)
-    return wanted.map((coverage) => this.#recorded.get(keyOf(coverage)) ?? coverage)
+    // By the start mode, also where a later leadership of this process resumes what an earlier one has registered.
+    const lookback = definition.backfill.lookback
+    return wanted.map((coverage) => {
+      const known = this.#recorded.get(keyOf(coverage)) ?? coverage
+      return { ...known, liveFrom: liveStart(known.startBlock, { mode: startMode, head: from, lookback }) }
+    })
   }
 
   #startOf(definition: AnyTaskDefinition, { args, argsHash }: ResolvedArgs, head: number, mode: StartMode): Coverage {

@@ -24,6 +24,12 @@ export interface Coverage extends CoverageKey {
   readonly evaluated: BlockSet
 }
 
+/** Coverage as its follower needs it. */
+export interface FollowedCoverage extends Coverage {
+  /** First block of the live run while nothing is evaluated. Not on record: it follows from the start mode. */
+  readonly liveFrom: number
+}
+
 /** A range that has just been evaluated. */
 export interface EvaluatedRange extends CoverageKey {
   readonly range: BlockRange

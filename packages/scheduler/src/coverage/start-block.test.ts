@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { startBlock } from './start-block.ts'
+import { liveStart, startBlock } from './start-block.ts'
 
 const question = { mode: 'resume', head: 5_000, lookback: 0 } as const
 
@@ -22,5 +22,18 @@ describe('startBlock', () => {
     ['block 0', { mode: 0, recorded: 4_000 }, 0],
   ] as const)('%s', (_, change, expected) => {
     expect(startBlock({ ...question, ...change })).toBe(expected)
+  })
+})
+
+describe('liveStart', () => {
+  it.each([
+    ['without a lookback: the start block', 5_000, {}, 5_000],
+    ['with a lookback: the head at which the task was registered', 4_700, { lookback: 300 }, 5_000],
+    ['the same later on', 4_700, { lookback: 300, head: 6_000 }, 5_000],
+    ['with a lookback longer than the chain: the head', 0, { lookback: 6_000 }, 5_000],
+    ['a start block above the head', 9_000, { lookback: 300 }, 9_000],
+    ['a start block given as a number, whatever the lookback', 4_000, { mode: 4_000, lookback: 300 }, 4_000],
+  ] as const)('%s', (_, start, change, expected) => {
+    expect(liveStart(start, { ...question, ...change })).toBe(expected)
   })
 })

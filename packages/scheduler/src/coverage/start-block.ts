@@ -25,3 +25,13 @@ export function startBlock({ mode, head, lookback, recorded }: StartBlockQuestio
   if (recorded === undefined) return fromHead
   return lookback > 0 ? Math.min(recorded, fromHead) : recorded
 }
+
+/**
+ * First block of the live run of a task of which nothing is evaluated yet. A start block that was given as a number is
+ * where it begins, and all that follows comes in order. A start block that came from a head is `lookback` blocks before
+ * it: the live run begins at that head, and what lies before is looked back at.
+ */
+export function liveStart(start: number, { mode, head, lookback }: Omit<StartBlockQuestion, 'recorded'>): number {
+  if (start === mode) return start
+  return Math.max(start, Math.min(start + lookback, head))
+}

@@ -9,7 +9,7 @@ import {
 } from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
-import type { Coverage } from '../coverage/coverage-store.ts'
+import type { FollowedCoverage } from '../coverage/coverage-store.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
 import { type ConditionFailure, evaluateBlocks } from '../planner/evaluate-blocks.ts'
 import { liveBlocks, lookbackBlocks, nextLiveBlock } from '../planner/next-blocks.ts'
@@ -48,10 +48,10 @@ export class ArgsFollower {
   readonly #ports: FollowerPorts
   readonly #wakeUp = createWakeUp()
   readonly #setbacks = createSetbacks<Cause>()
-  #coverage: Coverage
+  #coverage: FollowedCoverage
   #head = -1
 
-  constructor(definition: AnyTaskDefinition, coverage: Coverage, ports: FollowerPorts) {
+  constructor(definition: AnyTaskDefinition, coverage: FollowedCoverage, ports: FollowerPorts) {
     this.#definition = definition
     this.#coverage = coverage
     this.#ports = { ...ports, logger: ports.logger.child({ task: definition.name, args: coverage.args }) }
@@ -65,7 +65,7 @@ export class ArgsFollower {
 
   /** Every live block up to this one was evaluated. */
   get height(): number {
-    return nextLiveBlock(this.#coverage, this.#head, this.#definition.backfill.lookback) - 1
+    return nextLiveBlock(this.#coverage) - 1
   }
 
   /** Resolves when stopped. */
@@ -80,12 +80,11 @@ export class ArgsFollower {
   }
 
   #nextWork(nowMs: number): Work | undefined {
-    const { lookback } = this.#definition.backfill
     for (const [cause, dueBlocks] of [
       ['live', liveBlocks],
       ['lookback', lookbackBlocks],
     ] as const) {
-      const range = dueBlocks(this.#coverage, this.#head, lookback)
+      const range = dueBlocks(this.#coverage, this.#head)
       if (range !== undefined && !this.#setbacks.isWaiting(cause, nowMs)) return { cause, range }
     }
     return undefined

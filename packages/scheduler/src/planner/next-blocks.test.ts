@@ -2,50 +2,52 @@ import { type BlockSet, blockSet, contains, union } from '@blockmill/core'
 import { array, assert, integer, property, record } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { liveBlocks, lookbackBlocks, nextLiveBlock } from './next-blocks.ts'
+import { liveBlocks, lookbackBlocks } from './next-blocks.ts'
 
 const progress = (startBlock: number, ...ranges: [number, number][]) => ({
   startBlock,
+  liveFrom: startBlock,
   evaluated: blockSet(ranges.map(([from, to]) => ({ from, to }))),
 })
 
 describe('liveBlocks', () => {
   it('starts with the start block', () => {
-    expect(liveBlocks(progress(100), 103, 0)).toEqual({ from: 100, to: 103 })
+    expect(liveBlocks(progress(100), 103)).toEqual({ from: 100, to: 103 })
   })
 
   it('goes on after the highest evaluated block, however far the head has jumped', () => {
-    expect(liveBlocks(progress(50, [50, 89]), 1_000_000, 0)).toEqual({ from: 90, to: 1_000_000 })
+    expect(liveBlocks(progress(50, [50, 89]), 1_000_000)).toEqual({ from: 90, to: 1_000_000 })
   })
 
   it('is nothing when everything is evaluated, or the head is below the start block', () => {
-    expect(liveBlocks(progress(50, [50, 89]), 89, 0)).toBeUndefined()
-    expect(liveBlocks(progress(50, [50, 89]), 80, 0)).toBeUndefined()
-    expect(liveBlocks(progress(200), 150, 0)).toBeUndefined()
+    expect(liveBlocks(progress(50, [50, 89]), 89)).toBeUndefined()
+    expect(liveBlocks(progress(50, [50, 89]), 80)).toBeUndefined()
+    expect(liveBlocks(progress(200), 150)).toBeUndefined()
   })
 
   it('starts at the head of the registration where a lookback puts the start block before it', () => {
-    expect(liveBlocks(progress(4_700), 5_000, 300)).toEqual({ from: 5_000, to: 5_000 })
-    expect(liveBlocks(progress(4_700), 5_004, 300)).toEqual({ from: 5_000, to: 5_004 })
+    const registered = { ...progress(4_700), liveFrom: 5_000 }
+    expect(liveBlocks(registered, 5_000)).toEqual({ from: 5_000, to: 5_000 })
+    expect(liveBlocks(registered, 5_004)).toEqual({ from: 5_000, to: 5_004 })
   })
 })
 
 describe('lookbackBlocks', () => {
   it('is the lowest gap behind the live run', () => {
-    expect(lookbackBlocks(progress(4_700), 5_000, 300)).toEqual({ from: 4_700, to: 4_999 })
-    expect(lookbackBlocks(progress(4_700, [4_700, 4_720], [4_800, 4_810], [5_000, 5_001]), 5_001, 300)).toEqual({
+    expect(lookbackBlocks({ ...progress(4_700), liveFrom: 5_000 }, 5_000)).toEqual({ from: 4_700, to: 4_999 })
+    expect(lookbackBlocks(progress(4_700, [4_700, 4_720], [4_800, 4_810], [5_000, 5_001]), 5_001)).toEqual({
       from: 4_721,
       to: 4_799,
     })
   })
 
   it('is nothing without a gap', () => {
-    expect(lookbackBlocks(progress(100), 103, 0)).toBeUndefined()
-    expect(lookbackBlocks(progress(100, [100, 103]), 103, 50)).toBeUndefined()
+    expect(lookbackBlocks(progress(100), 103)).toBeUndefined()
+    expect(lookbackBlocks(progress(100, [100, 103]), 103)).toBeUndefined()
   })
 
   it('fills in what a start block set lower than before has added', () => {
-    expect(lookbackBlocks(progress(10, [100, 103]), 103, 0)).toEqual({ from: 10, to: 99 })
+    expect(lookbackBlocks(progress(10, [100, 103]), 103)).toEqual({ from: 10, to: 99 })
   })
 })
 
@@ -63,8 +65,8 @@ describe('live and lookback together', () => {
       property(anyCase, ({ startBlock, head, lookback, ranges }) => {
         let evaluated: BlockSet = blockSet(ranges.map(({ from, size }) => ({ from, to: from + size - 1 })))
         for (let steps = 0; steps < 20; steps += 1) {
-          const now = { startBlock, evaluated }
-          const range = liveBlocks(now, head, lookback) ?? lookbackBlocks(now, head, lookback)
+          const now = { startBlock, liveFrom: startBlock + lookback, evaluated }
+          const range = liveBlocks(now, head) ?? lookbackBlocks(now, head)
           if (range === undefined) break
           for (let block = range.from; block <= range.to; block += 1) {
             expect(contains(evaluated, block)).toBe(false)
@@ -73,7 +75,7 @@ describe('live and lookback together', () => {
           evaluated = union(evaluated, [range])
         }
         for (let block = startBlock; block <= head; block += 1) expect(contains(evaluated, block)).toBe(true)
-        expect(nextLiveBlock({ startBlock, evaluated }, head, lookback)).toBeGreaterThan(head)
+        expect(liveBlocks({ startBlock, liveFrom: startBlock + lookback, evaluated }, head)).toBeUndefined()
       }),
     )
   })

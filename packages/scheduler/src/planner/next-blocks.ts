@@ -4,22 +4,20 @@ import { type BlockRange, type BlockSet, gaps } from '@blockmill/core'
 export interface Progress {
   /** First block that must be evaluated. */
   readonly startBlock: number
+  /** First block of the live run while nothing is evaluated: see `liveStart`. */
+  readonly liveFrom: number
   readonly evaluated: BlockSet
 }
 
-/**
- * The next block of a task's live run: the one after the highest that is evaluated. Where nothing is evaluated from the
- * start block on, it is the head at which the task was registered, which is `lookback` blocks after its start block.
- */
-export function nextLiveBlock({ startBlock, evaluated }: Progress, head: number, lookback: number): number {
+/** The next block of a task's live run: the one after the highest that is evaluated, or the one where it begins. */
+export function nextLiveBlock({ startBlock, liveFrom, evaluated }: Progress): number {
   const last = evaluated.at(-1)?.to
-  if (last !== undefined && last >= startBlock) return last + 1
-  return Math.max(startBlock, Math.min(startBlock + lookback, head))
+  return last !== undefined && last >= startBlock ? last + 1 : liveFrom
 }
 
 /** Blocks from the next live one to the head, all of which are due; `undefined` when the task has caught up. */
-export function liveBlocks(progress: Progress, head: number, lookback: number): BlockRange | undefined {
-  const from = nextLiveBlock(progress, head, lookback)
+export function liveBlocks(progress: Progress, head: number): BlockRange | undefined {
+  const from = nextLiveBlock(progress)
   return from <= head ? { from, to: head } : undefined
 }
 
@@ -27,8 +25,8 @@ export function liveBlocks(progress: Progress, head: number, lookback: number): 
  * The lowest blocks behind the live run that are not evaluated: what a lookback, or a start block set lower than before,
  * still owes. Never reaches the next live block, so it never goes ahead of the head.
  */
-export function lookbackBlocks(progress: Progress, head: number, lookback: number): BlockRange | undefined {
-  const to = Math.min(nextLiveBlock(progress, head, lookback) - 1, head)
+export function lookbackBlocks(progress: Progress, head: number): BlockRange | undefined {
+  const to = Math.min(nextLiveBlock(progress) - 1, head)
   if (to < progress.startBlock) return undefined
   return gaps(progress.evaluated, { from: progress.startBlock, to })[0]
 }
