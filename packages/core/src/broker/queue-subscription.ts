@@ -30,6 +30,9 @@ export interface QueueSubscriptionOptions extends ConsumeOptions {
 /** AMQP carries it in 16 bits. */
 const MAX_PREFETCH = 65_535
 
+/** So many failures in a row may come of a connection that ends, which is logged elsewhere; a further one has another reason. */
+const UNEXPLAINED_FAILURES = 2
+
 /**
  * A consumer that survives. What is wanted (consuming or paused, with which prefetch, or closed) is set by the caller; one
  * loop brings about what is wanted, whatever state the channel is in.
@@ -126,10 +129,11 @@ export class QueueSubscription implements Subscription {
       try {
         await this.#apply()
       } catch (error) {
-        this.#lost(replyCode(error) !== undefined || error instanceof BlockmillError ? describe(error) : undefined)
+        this.#failed(error)
       }
       for (const caller of callers) caller.resolve()
-      if (!this.#mustBackOff) await this.#changed.promise
+      // `close()` during the back-off resolved the promise before this one.
+      if (!this.#mustBackOff && !this.#isClosed) await this.#changed.promise
     }
     for (const caller of this.#callers) caller.resolve()
     await this.#channel?.close()
@@ -175,6 +179,17 @@ export class QueueSubscription implements Subscription {
         onLost?.()
       },
     })
+  }
+
+  /** The channel is of no more use, even if its `close` event was missed because nobody listened yet. */
+  #failed(error: unknown): void {
+    const isTelling = replyCode(error) !== undefined || error instanceof BlockmillError
+    this.#lost(isTelling || this.#failures >= UNEXPLAINED_FAILURES ? describe(error) : undefined)
+    const channel = this.#channel
+    if (channel === undefined) return
+    this.#channel = undefined
+    void channel.close()
+    this.#options.onLost?.()
   }
 
   #lost(reason: string | undefined): void {
