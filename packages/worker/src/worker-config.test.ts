@@ -33,6 +33,8 @@ describe('the settings of a worker', () => {
     expect(() => workerConfig(wrong)).toThrow(/not valid:(\n {2}- .+){6}$/)
     expect(() => workerConfig({ concurrency: 0 })).toThrow('concurrency is 0; it must be a whole number from 1 up')
     expect(() => workerConfig({ queues: [] })).toThrow('queues is empty')
+    const rateLimits = { 'a.b': { limit: 0, perMs: 1_000, scope: 'worker' } as const }
+    expect(() => workerConfig({ rateLimits })).toThrow(/"a.b".*no name of a queue\n.*rateLimit.limit is 0/)
     expect(() => workerConfig({ maxPostpones: null, graceMs: 0 })).not.toThrow()
   })
 })
@@ -46,6 +48,7 @@ it('takes what its process was started with', async () => {
     BLOCKMILL_MAX_ATTEMPTS: '5',
     BLOCKMILL_RETRY_BACKOFF: '2m',
     BLOCKMILL_MAX_POSTPONES: 'unlimited',
+    BLOCKMILL_RATE_LIMITS: 'a=10/s',
   }
   const { config } = await loadConfig(workerSettings, { environment, folder: '/nowhere' })
   expect(configFromSettings(config)).toMatchObject({
@@ -55,5 +58,6 @@ it('takes what its process was started with', async () => {
     prefetch: 18,
     retry: { maxAttempts: 5, baseMs: 120_000, maxDelayMs: 86_400_000 },
     maxPostpones: null,
+    rateLimits: { a: { limit: 10, perMs: 1_000, scope: 'worker' } },
   })
 })

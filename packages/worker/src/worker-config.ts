@@ -5,6 +5,7 @@ import {
   DEFAULT_QUEUE,
   isQueueName,
   type RateLimit,
+  rateLimitProblems,
   RETRY_DEFAULTS,
   type RetryDefaults,
   SMALLEST_DELAY_MS,
@@ -105,6 +106,11 @@ function configProblems(config: WorkerConfig): string[] {
     .map((queue) => `  - queues holds ${JSON.stringify(queue)}; a queue name is 1 to 64 of a-z, 0-9, '_' and '-'`)
   if (queues.length === 0) problems.push('  - queues is empty; name at least one')
   if (name === '') problems.push('  - name is empty; leave it out for <host>-<pid>')
+  for (const [queue, { limit, perMs, scope }] of Object.entries(config.rateLimits)) {
+    if (!isQueueName(queue)) problems.push(`  - rateLimits holds ${JSON.stringify(queue)}, which is no name of a queue`)
+    const found = rateLimitProblems({ limit, per: perMs, scope })
+    problems.push(...found.map((problem) => `  - rateLimits of queue ${queue}: ${problem}`))
+  }
   for (const [key, from] of Object.entries(LEAST)) {
     const value = config[key as keyof typeof LEAST]
     if (value === null || value === undefined || (Number.isSafeInteger(value) && value >= from)) continue

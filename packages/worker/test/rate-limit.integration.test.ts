@@ -73,8 +73,8 @@ describe('a global rate limit', () => {
       expect(most(times, limit.per - LAG_MS)).toBeLessThanOrEqual(limit.limit)
       const lastedMs = Math.max(...times) - publishedAt
       expect(lastedMs).toBeGreaterThan(5_000 - LAG_MS)
-      // What is allowed is used: at most twice the time that the limit takes.
-      expect(lastedMs).toBeLessThan(12_000)
+      // What is allowed is used, also after the loss of a worker.
+      expect(lastedMs).toBeLessThan(20_000)
     },
   )
 

@@ -47,10 +47,10 @@ describe('createTopology', () => {
   })
 
   it('names the queue of a rate limit by all that its arguments depend on', () => {
-    const { rateQueue, rate } = createTopology()
+    const topology = createTopology()
     const task = { kind: 'task', name: 'a.b' } as const
-    expect(rateQueue(task, { limit: 10, perMs: 1_000 })).toBe('blockmill.rate.task.a.b.10-1000')
-    const [queue] = rate(task, { limit: 10, perMs: 1_000 }).queues
+    expect(topology.rateQueue(task, { limit: 10, perMs: 1_000 })).toBe('blockmill.rate.task.a.b.10-1000')
+    const [queue] = topology.rate(task, { limit: 10, perMs: 1_000 }).queues
     expect(queue).toEqual({
       name: 'blockmill.rate.task.a.b.10-1000',
       arguments: {
@@ -60,7 +60,9 @@ describe('createTopology', () => {
         'x-message-ttl': 1_000,
       },
     })
-    expect(rateQueue({ kind: 'queue', name: 'a' }, { limit: 1, perMs: 10 })).toBe('blockmill.rate.queue.a.1-10')
+    expect(topology.rateQueue({ kind: 'queue', name: 'a' }, { limit: 1, perMs: 10 })).toBe(
+      'blockmill.rate.queue.a.1-10',
+    )
   })
 
   it('routes a task to its own work queue and the monitor, and nowhere else', () => {

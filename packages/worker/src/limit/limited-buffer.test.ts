@@ -4,8 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { item, unit } from '../../test/messages.ts'
 import type { UnitBuffer } from '../consume/unit-buffer.ts'
 import type { WorkUnit } from '../consume/work-unit.ts'
-import { createLimitedBuffer } from './limited-buffer.ts'
-import type { RateLimiter } from './rate-limiter.ts'
+import { createLimitedBuffer, type LimitSet } from './limited-buffer.ts'
 import { createWorkerLimiter } from './worker-limiter.ts'
 
 const limited = defineTask({ name: 'limited', run: () => undefined })
@@ -19,14 +18,13 @@ function setUp(limit: { limit: number; perMs: number }, { queueLimit }: { queueL
   const opened = vi.fn<() => void>()
   const task = createWorkerLimiter({ limit, clock, onOpen: opened })
   const queue = queueLimit && createWorkerLimiter({ limit: queueLimit, clock, onOpen: opened })
-  const both: readonly RateLimiter[] = queue === undefined ? [task] : [queue, task]
-  const ofQueue = queue && [queue]
+  const both: LimitSet = { limiters: queue === undefined ? [task] : [queue, task], patienceMs: 1_000 }
+  const ofQueue = queue && { limiters: [queue], patienceMs: 60_000 }
   const setAside: { unit: WorkUnit; waitMs: number }[] = []
   const heldBack: WorkUnit[] = []
   const buffer = createLimitedBuffer({
-    limitersOf: ({ definition }) => (definition.name === 'limited' ? both : ofQueue),
+    limitsOf: ({ definition }) => (definition.name === 'limited' ? both : ofQueue),
     freeSlots: () => 10,
-    patienceMs: 1_000,
     clock,
     onSetAside: (one, waitMs) => setAside.push({ unit: one, waitMs }),
     onHeldBack: (one) => heldBack.push(one),
@@ -127,6 +125,14 @@ describe('what cannot start within its patience', () => {
         }
       }),
     )
+  })
+
+  it('stays longer when only its queue is limited, since nobody else is behind it', () => {
+    const { buffer, setAside } = setUp({ limit: 1, perMs: 1_000 }, { queueLimit: { limit: 1, perMs: 1_000 } })
+    for (let count = 0; count < 50; count += 1) pushed(buffer, free)
+    expect(setAside).toEqual([])
+    for (let count = 0; count < 50; count += 1) pushed(buffer, free)
+    expect(setAside).toHaveLength(39)
   })
 
   it('is spread over minutes when it is a flood, and none waits longer', () => {

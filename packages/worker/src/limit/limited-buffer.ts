@@ -4,13 +4,19 @@ import type { RateLimiter } from './rate-limiter.ts'
 import { createSetAside, type SetAside } from './set-aside.ts'
 import { createUnitLine, notStarted, type UnitLine } from './unit-line.ts'
 
-export interface LimitedBufferOptions {
-  /** The limiters that a unit must pass, always the same list for the same limits; `undefined` when it is not limited. */
-  readonly limitersOf: (unit: WorkUnit) => readonly RateLimiter[] | undefined
-  /** Handlers that could be started at once. */
-  readonly freeSlots: () => number
+/** The limits of a task on a queue. */
+export interface LimitSet {
+  /** The limiters that a unit must pass, all of them. */
+  readonly limiters: readonly RateLimiter[]
   /** Units that would wait longer are set aside. */
   readonly patienceMs: number
+}
+
+export interface LimitedBufferOptions {
+  /** The limits of a unit, always the same object for the same limits; `undefined` when it is not limited. */
+  readonly limitsOf: (unit: WorkUnit) => LimitSet | undefined
+  /** Handlers that could be started at once. */
+  readonly freeSlots: () => number
   /** Milliseconds of a clock that never goes back. */
   readonly clock: () => number
   /** Called for a unit that has left the buffer and is to come back through the broker after the wait. */
@@ -19,9 +25,8 @@ export interface LimitedBufferOptions {
   readonly onHeldBack: (unit: WorkUnit) => void
 }
 
-interface LimitedLine {
+interface LimitedLine extends LimitSet {
   readonly line: UnitLine
-  readonly limiters: readonly RateLimiter[]
   readonly setAside: SetAside
   /** The unit that was last found held back, so that it counts once. */
   heldBack: WorkUnit | undefined
@@ -33,29 +38,27 @@ interface LimitedLine {
  * aside, the last of the order first, so that it does not fill the prefetch.
  */
 export function createLimitedBuffer({
-  limitersOf,
+  limitsOf,
   freeSlots,
-  patienceMs,
   clock,
   onSetAside,
   onHeldBack,
 }: LimitedBufferOptions): UnitBuffer {
   const free = createUnitBuffer()
-  const lines = new Map<readonly RateLimiter[], LimitedLine>()
+  const lines = new Map<LimitSet, LimitedLine>()
 
-  const lineOf = (limiters: readonly RateLimiter[]): LimitedLine => {
-    let found = lines.get(limiters)
+  const lineOf = (limits: LimitSet): LimitedLine => {
+    let found = lines.get(limits)
     if (found === undefined) {
-      const intervalMs = Math.max(...limiters.map((limiter) => limiter.intervalMs))
-      const setAside = createSetAside({ afterMs: patienceMs, intervalMs })
-      found = { line: createUnitLine(), limiters, setAside, heldBack: undefined }
-      lines.set(limiters, found)
+      const intervalMs = Math.max(...limits.limiters.map((limiter) => limiter.intervalMs))
+      found = { ...limits, line: createUnitLine(), setAside: createSetAside({ intervalMs }), heldBack: undefined }
+      lines.set(limits, found)
     }
     return found
   }
 
   /** Sets aside what cannot start in time. A chunk stays while some of it can. */
-  const trim = ({ line, limiters, setAside }: LimitedLine): void => {
+  const trim = ({ line, limiters, patienceMs, setAside }: LimitedLine): void => {
     let room: number | undefined
     for (let last = line.last; last !== undefined; last = line.last) {
       // Asked for only when there is something to decide.
@@ -86,12 +89,12 @@ export function createLimitedBuffer({
       return size
     },
     push(unit) {
-      const limiters = limitersOf(unit)
-      if (limiters === undefined) {
+      const limits = limitsOf(unit)
+      if (limits === undefined) {
         free.push(unit)
         return
       }
-      const limited = lineOf(limiters)
+      const limited = lineOf(limits)
       limited.line.push(unit)
       trim(limited)
     },

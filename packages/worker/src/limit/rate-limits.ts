@@ -2,7 +2,7 @@ import type { Broker, Logger, RateLimit, RateLimited, TaskRegistry } from '@bloc
 import type { UnitBuffer } from '../consume/unit-buffer.ts'
 import type { WorkUnit } from '../consume/work-unit.ts'
 import { createGlobalLimiter } from './global-limiter.ts'
-import { createLimitedBuffer, type LimitedBufferOptions } from './limited-buffer.ts'
+import { createLimitedBuffer, type LimitedBufferOptions, type LimitSet } from './limited-buffer.ts'
 import { createPermitQueue } from './permit-queue.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import { createWorkerLimiter } from './worker-limiter.ts'
@@ -28,14 +28,15 @@ export interface RateLimitsOptions {
   readonly broker: Pick<Broker, 'topology' | 'publisher' | 'declare'>
   readonly logger: Logger
   readonly onHeldBack: (unit: WorkUnit) => void
-  /** What waits longer goes back to the broker. Default 1 s. */
-  readonly patienceMs?: number
   /** Milliseconds of a clock that never goes back. */
   readonly clock?: () => number
   readonly random?: () => number
 }
 
-const PATIENCE_MS = 1_000
+/** A task over its own limit that would wait longer goes back to the broker, so that it holds nobody up on its queue. */
+const TASK_PATIENCE_MS = 1_000
+/** Behind a task over the limit of its queue are only others of that queue, so it may stay until the prefetch is used up. */
+const QUEUE_PATIENCE_MS = 60_000
 
 /** The limits that task definitions and the worker's settings name. A task must pass its own and that of its queue. */
 export function createRateLimits({
@@ -44,7 +45,6 @@ export function createRateLimits({
   broker,
   logger,
   onHeldBack,
-  patienceMs = PATIENCE_MS,
   clock = () => performance.now(),
   random = Math.random,
 }: RateLimitsOptions): RateLimits {
@@ -72,7 +72,7 @@ export function createRateLimits({
         queues.set(name, create({ kind: 'queue', name }, limit, onOpen))
       }
       if (limiters.size === 0) return undefined
-      return createLimitedBuffer({ ...ports, limitersOf: limitersOf(tasks, queues), patienceMs, clock, onHeldBack })
+      return createLimitedBuffer({ ...ports, limitsOf: limitsOf(tasks, queues), clock, onHeldBack })
     },
     stop() {
       for (const limiter of limiters) limiter.stop()
@@ -80,24 +80,22 @@ export function createRateLimits({
   }
 }
 
-/** Looks up the limiters of a unit: the same list each time for the same task and queue. */
-function limitersOf(tasks: ReadonlyMap<string, RateLimiter>, queues: ReadonlyMap<string, RateLimiter>) {
-  const lists = new Map<RateLimiter | undefined, Map<RateLimiter | undefined, readonly RateLimiter[]>>()
+/** Looks up the limits of a unit: the same object each time for the same task and queue. */
+function limitsOf(tasks: ReadonlyMap<string, RateLimiter>, queues: ReadonlyMap<string, RateLimiter>) {
+  const sets = new Map<RateLimiter | undefined, Map<RateLimiter | undefined, LimitSet>>()
 
-  return ({ definition, message }: WorkUnit): readonly RateLimiter[] | undefined => {
+  return ({ definition, message }: WorkUnit): LimitSet | undefined => {
     const task = tasks.get(definition.name)
     const queue = queues.get(message.queue)
     if (task === undefined && queue === undefined) return undefined
-    let ofTask = lists.get(task)
-    if (ofTask === undefined) {
-      ofTask = new Map()
-      lists.set(task, ofTask)
+    const ofTask = sets.get(task) ?? new Map<RateLimiter | undefined, LimitSet>()
+    const found = ofTask.get(queue)
+    if (found !== undefined) return found
+    const made = {
+      limiters: [queue, task].filter((limiter) => limiter !== undefined),
+      patienceMs: task === undefined ? QUEUE_PATIENCE_MS : TASK_PATIENCE_MS,
     }
-    let list = ofTask.get(queue)
-    if (list === undefined) {
-      list = [queue, task].filter((limiter) => limiter !== undefined)
-      ofTask.set(queue, list)
-    }
-    return list
+    sets.set(task, ofTask.set(queue, made))
+    return made
   }
 }

@@ -1,3 +1,5 @@
+/** A task that is set aside comes back no sooner: the way through the broker is not worth less. */
+const LEAST_MS = 1_000
 /** No task is set aside for longer, since by then workers may have come or gone. */
 const LONGEST_MS = 5 * 60 * 1_000
 
@@ -10,23 +12,14 @@ export interface SetAside {
   waitMs(nowMs: number, items: number): number
 }
 
-/**
- * @param afterMs the least wait: what can start before is not set aside.
- * @param intervalMs the time between two starts.
- */
-export function createSetAside({
-  afterMs,
-  intervalMs,
-}: {
-  readonly afterMs: number
-  readonly intervalMs: number
-}): SetAside {
+/** @param intervalMs the time between two starts. */
+export function createSetAside({ intervalMs }: { readonly intervalMs: number }): SetAside {
   /** When the next one comes back. */
   let nextAt = Number.NEGATIVE_INFINITY
 
   return {
     waitMs(nowMs, items) {
-      const earliest = nowMs + Math.min(LONGEST_MS, Math.max(afterMs, intervalMs))
+      const earliest = nowMs + Math.min(LONGEST_MS, Math.max(LEAST_MS, intervalMs))
       // What lies beyond is spread over the second half of the longest wait, and then over again.
       if (nextAt > nowMs + LONGEST_MS) nextAt = nowMs + LONGEST_MS / 2
       const at = Math.max(nextAt, earliest)
