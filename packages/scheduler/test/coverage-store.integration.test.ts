@@ -41,12 +41,12 @@ describe('the coverage store', () => {
   it('adds ranges of many tasks at once, and joins those that touch', async () => {
     await store.register(7, [fresh('a', 100), fresh('b', 100)])
     await store.add(7, [
-      { ...key('a'), range: { from: 100, to: 104 } },
-      { ...key('a'), range: { from: 105, to: 105 } },
-      { ...key('b'), range: { from: 100, to: 100 } },
-      { ...key('b'), range: { from: 110, to: 111 } },
+      { ...fresh('a', 100), range: { from: 100, to: 104 } },
+      { ...fresh('a', 100), range: { from: 105, to: 105 } },
+      { ...fresh('b', 100), range: { from: 100, to: 100 } },
+      { ...fresh('b', 100), range: { from: 110, to: 111 } },
     ])
-    await store.add(7, [{ ...key('a'), range: { from: 50, to: 60 } }])
+    await store.add(7, [{ ...fresh('a', 100), range: { from: 50, to: 60 } }])
     const evaluated = Object.fromEntries((await store.load()).map(({ task, evaluated: blocks }) => [task, blocks]))
     expect(evaluated).toEqual({
       a: [
@@ -62,14 +62,23 @@ describe('the coverage store', () => {
 
   it('keeps what is evaluated when a start block changes', async () => {
     await store.register(7, [fresh('a', 100)])
-    await store.add(7, [{ ...key('a'), range: { from: 100, to: 104 } }])
+    await store.add(7, [{ ...fresh('a', 100), range: { from: 100, to: 104 } }])
     await store.register(7, [fresh('a', 90)])
-    expect(await store.load()).toEqual([{ ...fresh('a', 90), evaluated: [{ from: 100, to: 104 }] }])
+    await store.add(7, [{ ...fresh('a', 100), range: { from: 105, to: 106 } }])
+    expect(await store.load()).toEqual([{ ...fresh('a', 90), evaluated: [{ from: 100, to: 106 }] }])
+  })
+
+  it('puts a row that has gone back on record, with no more than what was evaluated since', async () => {
+    await store.register(7, [fresh('a', 100)])
+    await store.add(7, [{ ...fresh('a', 100), range: { from: 100, to: 104 } }])
+    await database.query('truncate blockmill.coverage')
+    await store.add(7, [{ ...fresh('a', 100), range: { from: 105, to: 106 } }])
+    expect(await store.load()).toEqual([{ ...fresh('a', 100), evaluated: [{ from: 105, to: 106 }] }])
   })
 
   it('keeps chains and heads apart', async () => {
     await store.register(7, [fresh('a', 100), { ...fresh('a', 200), head: 'latest' }])
-    await store.add(7, [{ ...key('a'), head: 'latest', range: { from: 200, to: 201 } }])
+    await store.add(7, [{ ...fresh('a', 200), head: 'latest', range: { from: 200, to: 201 } }])
     const loaded = await store.load()
     expect(loaded.find(({ head }) => head === 'finalized')?.evaluated).toEqual([])
     expect(await createCoverageStore({ sql: createSql(database), chain: 'other' }).load()).toEqual([])
@@ -78,7 +87,7 @@ describe('the coverage store', () => {
   it('takes block numbers up to 2^53', async () => {
     const block = Number.MAX_SAFE_INTEGER - 1
     await store.register(7, [fresh('a', block)])
-    await store.add(7, [{ ...key('a'), range: { from: block, to: block } }])
+    await store.add(7, [{ ...fresh('a', block), range: { from: block, to: block } }])
     expect(await store.load()).toEqual([{ ...fresh('a', block), evaluated: [{ from: block, to: block }] }])
   })
 
@@ -86,14 +95,14 @@ describe('the coverage store', () => {
     await store.register(7, [fresh('a', 100)])
     await setToken(8)
     const late = { code: 'SCHEDULER_LEASE_LOST', message: expect.stringContaining("chain 'dev'") }
-    await expect(store.add(7, [{ ...key('a'), range: { from: 100, to: 100 } }])).rejects.toMatchObject(late)
+    await expect(store.add(7, [{ ...fresh('a', 100), range: { from: 100, to: 100 } }])).rejects.toMatchObject(late)
     await expect(store.register(7, [fresh('b', 100)])).rejects.toMatchObject(late)
     expect(await store.load()).toEqual([{ ...fresh('a', 100), evaluated: [] }])
   })
 
   it('lets a take-over wait for a write that is under way, and refuses the write that comes after it', async () => {
     await store.register(7, [fresh('a', 100)])
-    const write = (from: number) => store.add(7, [{ ...key('a'), range: { from, to: from } }])
+    const write = (from: number) => store.add(7, [{ ...fresh('a', 100), range: { from, to: from } }])
     // The take-over holds the lease's row: the write must wait, and then see the new token.
     const refused = await database.withTransaction(async (query) => {
       await query(`update blockmill.scheduler_lease set token = 8 where chain = 'dev'`)
@@ -126,7 +135,7 @@ describe('the coverage store', () => {
       const start = performance.now()
       await store.add(
         7,
-        tasks.map((task) => ({ ...key(task), range: { from: block, to: block } })),
+        tasks.map((task) => ({ ...fresh(task, 1), range: { from: block, to: block } })),
       )
       times.push(performance.now() - start)
     }

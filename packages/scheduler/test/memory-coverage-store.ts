@@ -41,10 +41,9 @@ export function createMemoryCoverageStore(): MemoryCoverageStore {
     },
     async add(token, ranges) {
       assertWritable(token)
-      for (const { range, ...key } of ranges) {
-        const row = rows.get(keyOf(key))
-        if (row === undefined) throw new Error(`${keyOf(key)} was never registered`)
-        rows.set(keyOf(key), { ...row, evaluated: union(row.evaluated, [range]) })
+      for (const { range, ...coverage } of ranges) {
+        const row = rows.get(keyOf(coverage)) ?? { ...coverage, evaluated: [] }
+        rows.set(keyOf(coverage), { ...row, evaluated: union(row.evaluated, [range]) })
       }
     },
     of: (task) => [...rows.values()].find((row) => row.task === task),

@@ -30,8 +30,8 @@ export interface FollowedCoverage extends Coverage {
   readonly liveFrom: number
 }
 
-/** A range that has just been evaluated. */
-export interface EvaluatedRange extends CoverageKey {
+/** A range that has just been evaluated, with all that its coverage's row needs, should that have gone. */
+export interface EvaluatedRange extends Omit<Coverage, 'evaluated'> {
   readonly range: BlockRange
 }
 
@@ -45,7 +45,10 @@ export interface CoverageStore {
   load(): Promise<readonly Coverage[]>
   /** Adds coverage that is new, or changes the start block of what is there. */
   register(token: number, coverage: readonly Omit<Coverage, 'evaluated'>[]): Promise<void>
-  /** Adds ranges to what is evaluated, all in one statement: all of them, or none. */
+  /**
+   * Adds ranges to what is evaluated, all in one statement: all of them, or none. Where coverage has gone, it is put back
+   * on record with these ranges alone: what was forgotten is evaluated again after the next start, and nothing is claimed.
+   */
   add(token: number, ranges: readonly EvaluatedRange[]): Promise<void>
 }
 
@@ -67,23 +70,23 @@ const REGISTER = `
 
 const ADD = `
   with ${FENCE}, added as (
-    select task, args_hash, head, range_agg(int8range(first, last, '[]')) as blocks
-    from unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[]) as one (task, args_hash, head, first, last)
-    group by task, args_hash, head
+    select task, args_hash, head, args, start_block, range_agg(int8range(first, last, '[]')) as blocks
+    from unnest($3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bigint[], $8::bigint[], $9::bigint[])
+      as one (task, args_hash, head, args, start_block, first, last)
+    group by task, args_hash, head, args, start_block
   ), written as (
-    update blockmill.coverage as coverage
-    set evaluated = coverage.evaluated + added.blocks, updated_at = now()
-    from added, fence
-    where coverage.chain = $1 and coverage.task = added.task
-      and coverage.args_hash = added.args_hash and coverage.head = added.head
+    insert into blockmill.coverage as coverage (chain, task, args_hash, head, args, start_block, evaluated)
+    select $1, added.* from fence, added
+    on conflict (chain, task, args_hash, head)
+      do update set evaluated = coverage.evaluated + excluded.evaluated, updated_at = now()
     returning 1
   )
   select (select count(*) from fence)::int as held, (select count(*) from written)::int as written`
 
 /** The coverage of a chain in PostgreSQL: one row for each key, its evaluated blocks an `int8multirange`. */
 export function createCoverageStore({ sql, chain }: { readonly sql: Sql; readonly chain: string }): CoverageStore {
-  const write = async (statement: string, token: number, columns: readonly unknown[][]): Promise<void> => {
-    const [result] = await sql.query<{ held: number }>(statement, [chain, token, ...columns])
+  const write = async (statement: string, token: number, values: readonly unknown[][]): Promise<void> => {
+    const [result] = await sql.query<{ held: number }>(statement, [chain, token, ...values])
     if (result?.held === 1) return
     throw new RetryableError(
       'SCHEDULER_LEASE_LOST',
@@ -105,16 +108,12 @@ export function createCoverageStore({ sql, chain }: { readonly sql: Sql; readonl
     },
 
     async register(token, coverage) {
-      await write(REGISTER, token, [
-        ...keyColumns(coverage),
-        coverage.map(({ args }) => JSON.stringify(args)),
-        coverage.map(({ startBlock }) => startBlock),
-      ])
+      await write(REGISTER, token, columns(coverage))
     },
 
     async add(token, ranges) {
       await write(ADD, token, [
-        ...keyColumns(ranges),
+        ...columns(ranges),
         ranges.map(({ range }) => range.from),
         ranges.map(({ range }) => range.to),
       ])
@@ -131,6 +130,12 @@ interface CoverageRow {
   readonly evaluated: string
 }
 
-function keyColumns(keys: readonly CoverageKey[]): string[][] {
-  return [keys.map(({ task }) => task), keys.map(({ argsHash }) => argsHash), keys.map(({ head }) => head)]
+function columns(coverage: readonly Omit<Coverage, 'evaluated'>[]): unknown[][] {
+  return [
+    coverage.map(({ task }) => task),
+    coverage.map(({ argsHash }) => argsHash),
+    coverage.map(({ head }) => head),
+    coverage.map(({ args }) => JSON.stringify(args)),
+    coverage.map(({ startBlock }) => startBlock),
+  ]
 }

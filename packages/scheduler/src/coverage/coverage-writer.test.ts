@@ -8,8 +8,10 @@ const away = new RetryableError('DATABASE_UNREACHABLE', 'away')
 const lost = new RetryableError('SCHEDULER_LEASE_LOST', 'lost')
 const range = (block: number): EvaluatedRange => ({
   task: 'a',
+  args: {},
   argsHash: 'x',
   head: 'finalized',
+  startBlock: 1,
   range: { from: block, to: block },
 })
 

@@ -132,8 +132,8 @@ export class ArgsFollower {
     await this.#publish(cause, matches.map(blocks.blockAt))
     if (next > range.from) {
       const evaluated = { from: range.from, to: next - 1 }
-      const { task, argsHash, head } = this.#coverage
-      await unlessAborted(writer.add({ task, argsHash, head, range: evaluated }), abandoned)
+      const { task, args, argsHash, head, startBlock } = this.#coverage
+      await unlessAborted(writer.add({ task, args, argsHash, head, startBlock, range: evaluated }), abandoned)
       this.#coverage = { ...this.#coverage, evaluated: union(this.#coverage.evaluated, [evaluated]) }
       // Something worked: the next failure is the first of its own.
       this.#setbacks.clear(cause)
