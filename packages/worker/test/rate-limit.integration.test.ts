@@ -123,3 +123,22 @@ describe('a global rate limit', () => {
     expect(most(times, 500 - LAG_MS)).toBeLessThanOrEqual(5)
   })
 })
+
+it(
+  'lets the other tasks of a queue pass a flood that is over its limit and fills the prefetch many times',
+  { timeout: 30_000 },
+  async () => {
+    const free: number[] = []
+    const tasks = [
+      defineTask({ name: 'flood', rateLimit: { limit: 1, per: '1h' }, run: () => undefined }),
+      defineTask({ name: 'passes', run: () => void free.push(Date.now()) }),
+    ]
+    await publish('flood', ...blocks(500))
+    const behind = Array.from({ length: 10 }, (_, number) => ({ task: 'passes', items: [item(1_000 + number)] }))
+    await publish('flood', ...behind)
+    await startWorker('flood', tasks, { config: { concurrency: 5, prefetch: 10 } })
+    await waitFor(() => free.length === 10, { describe: 'the others to run', ...inTime })
+    // Nothing is recorded of those that were sent round.
+    expect(events('flood')).toHaveLength(1)
+  },
+)
