@@ -352,3 +352,23 @@ describe('everything that is served', () => {
     }
   })
 })
+
+describe('a run whose worker was lost', () => {
+  const outcomeOf = async (block: number) => (await get(`/api/v1/tasks/${idOfBlock(block)}`)).body.attempts[0].outcome
+
+  it('is lost in the history, while the task waits for the broker to deliver it again', async () => {
+    expect(await outcomeOf(101)).toBe('running')
+    await record(taskMessage([301]), heartbeat([301], 20, 'worker-c'))
+    expect(await outcomeOf(301)).toBe('lost')
+    // Seen again: it was only out of reach.
+    await record(heartbeat([], 45, 'worker-c'))
+    expect(await outcomeOf(301)).toBe('running')
+  })
+
+  it('is lost when its worker was started anew since', async () => {
+    await record(taskMessage([302]), heartbeat([302], 50, 'worker-d'))
+    expect(await outcomeOf(302)).toBe('running')
+    await database.query(`update blockmill.worker set started_at = '2026-01-01T00:00:55Z' where name = 'worker-d'`)
+    expect(await outcomeOf(302)).toBe('lost')
+  })
+})

@@ -47,14 +47,14 @@ async function rows(): Promise<{ readonly tasks: object[]; readonly workers: obj
 }
 
 function attempts(): Promise<object[]> {
-  return database.query('select * from blockmill.task_attempt order by attempt, postpones, outcome')
+  return database.query('select * from blockmill.task_attempt order by attempt, postpones, outcome, worker')
 }
 
 /** Attempts that were reported, as opposed to those that an update would have wiped out. */
 async function reportedAttempts(): Promise<object[]> {
   return database.query(
     `select * from blockmill.task_attempt where outcome not in ('lost', 'succeeded', 'orphaned', 'dead')
-     order by task_id, generation, attempt, postpones, outcome`,
+     order by task_id, generation, attempt, postpones, outcome, worker`,
   )
 }
 
@@ -100,6 +100,24 @@ describe('the record', () => {
     await record(eventMessage([{ ...succeeded(1), startedAt: '2026-01-01T00:00:40.000Z' }], 'worker-b'))
     expect((await rows()).tasks).toMatchObject([{ status: 'succeeded', worker: 'worker-b' }])
     expect(await attempts()).toMatchObject([{ attempt: 1, outcome: 'lost', worker: 'worker-a' }])
+  })
+
+  it('shows every run of an attempt that was lost, whether it comes in one batch or in several', async () => {
+    const messages = [
+      taskMessage([1]),
+      heartbeat([1], 1, 'worker-a'),
+      heartbeat([1], 20, 'worker-b'),
+      eventMessage([{ ...succeeded(1), startedAt: '2026-01-01T00:00:40.000Z' }], 'worker-c'),
+    ]
+    for (const message of messages) await record(message)
+    const one = await attempts()
+    expect(one).toMatchObject([
+      { outcome: 'lost', worker: 'worker-a' },
+      { outcome: 'lost', worker: 'worker-b' },
+    ])
+    await clear()
+    await record(...messages)
+    expect(await attempts()).toEqual(one)
   })
 
   it('counts one success when 20 deliveries of one unit were all executed', async () => {

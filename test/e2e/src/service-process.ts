@@ -8,6 +8,8 @@ const LAST_CHARACTERS = 4_000
 export interface ServiceProcess {
   /** Where it serves health checks and metrics. */
   readonly url: string
+  /** Resolves with its exit status, however it ends. */
+  readonly ended: Promise<number | null>
   /** Ends it in the middle of whatever it does. */
   kill(): Promise<void>
   /** Asks it to end, as an operator does. Resolves with its exit status. */
@@ -36,6 +38,7 @@ export async function startService(
   if (typeof url !== 'string') throw new Error(`blockmill ${args.join(' ')} ended with ${url}:\n${printed()}`)
   return {
     url,
+    ended,
     async kill() {
       child.kill('SIGKILL')
       await ended

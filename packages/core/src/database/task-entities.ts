@@ -87,7 +87,8 @@ export const TaskAttemptEntity = defineEntity({
     outcome: p.enum(ATTEMPT_OUTCOMES).primary(),
     startedAt: p.datetime().strictNullable(),
     finishedAt: p.datetime(),
-    worker: p.text().strictNullable(),
+    /** Empty when none is known. */
+    worker: p.text().primary(),
     error: p.json<SerializedError>().strictNullable(),
     reason: p.text().strictNullable(),
     /** How long the next attempt was made to wait. */

@@ -51,7 +51,7 @@ export function apiRoutes({ database, statistics, now }: ApiPorts): FastifyPlugi
         },
       },
       async ({ params: { id } }, reply) => {
-        const task = await readTask(database, id)
+        const task = await readTask(database, id, now())
         return task ?? sendProblem(reply, 404, `No task with the id ${id} is on record.`)
       },
     )

@@ -1,9 +1,8 @@
 import { type Database, WorkerEntity } from '@blockmill/core'
 
+import { isLost } from './lost-worker.ts'
 import type { WorkerView } from './monitor-schemas.ts'
 
-/** A worker that says nothing for this long is lost. */
-const LOST_AFTER_MS = 30_000
 /** Workers that have gone stay in the table; a list is for people. */
 const MAX_WORKERS = 200
 
@@ -14,7 +13,7 @@ export async function readWorkers(database: Database, now: Date): Promise<Worker
     .find(WorkerEntity, {}, { orderBy: { lastSeenAt: 'desc', name: 'asc' }, limit: MAX_WORKERS })
   return workers.map((worker) => ({
     name: worker.name,
-    state: worker.state === 'running' && isLost(worker.lastSeenAt, now) ? 'lost' : worker.state,
+    state: isLost(worker, now) ? 'lost' : worker.state,
     host: worker.host,
     pid: worker.pid,
     queues: [...worker.queues],
@@ -25,8 +24,4 @@ export async function readWorkers(database: Database, now: Date): Promise<Worker
     eventLoopLagMs: worker.eventLoopLagMs,
     running: worker.running,
   }))
-}
-
-function isLost(lastSeenAt: Date, now: Date): boolean {
-  return now.getTime() - lastSeenAt.getTime() > LOST_AFTER_MS
 }

@@ -16,13 +16,12 @@ export interface AttemptRecord {
   readonly delayMs: number | null
 }
 
-/** What makes an attempt's row: an attempt that ran twice and ended the same way both times is recorded once. */
-export function attemptKey({ taskId, generation, attempt, postpones, outcome }: AttemptRecord): string {
-  return `${taskId} ${generation} ${attempt} ${postpones} ${outcome}`
+/** What makes an attempt's row: one that ran on two workers is history twice, and reported twice by one it is the same. */
+export function attemptKey({ taskId, generation, attempt, postpones, outcome, worker }: AttemptRecord): string {
+  return `${taskId} ${generation} ${attempt} ${postpones} ${outcome} ${worker}`
 }
 
 /** Of two records of one attempt, the one that ended first. */
 export function mergeAttempts(a: AttemptRecord, b: AttemptRecord): AttemptRecord {
-  if (a.finishedAt !== b.finishedAt) return a.finishedAt < b.finishedAt ? a : b
-  return a.worker <= b.worker ? a : b
+  return a.finishedAt <= b.finishedAt ? a : b
 }

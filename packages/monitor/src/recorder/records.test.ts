@@ -25,6 +25,11 @@ function only(messages: readonly Message[]) {
   return tasks[0]
 }
 
+/** That a run was lost shows only when the run is told of before the next: it depends on order. */
+function withoutLost({ attempts, ...records }: Records): Records {
+  return { ...records, attempts: attempts.filter(({ outcome }) => outcome !== 'lost') }
+}
+
 describe('folding a batch', () => {
   it('gives the same rows for every order, repetition and split of the same messages', () => {
     fc.assert(
@@ -33,7 +38,7 @@ describe('folding a batch', () => {
           fc.record({ messages: fc.constant(messages), parts: anySplit(delivered) }),
         ),
         ({ messages, parts }) => {
-          expect(foldBatch(parts.map(fold))).toEqual(fold(messages))
+          expect(withoutLost(foldBatch(parts.map(fold)))).toEqual(withoutLost(fold(messages)))
         },
       ),
       { numRuns: 1_000 },
@@ -80,6 +85,33 @@ describe('folding a batch', () => {
   it('shows the worker that runs a task now, not the one that was lost', () => {
     const task = only([heartbeat([1], 9, 'worker-b'), heartbeat([1], 3, 'worker-a')])
     expect(task?.state).toMatchObject({ state: 'running', worker: 'worker-b' })
+  })
+
+  it('keeps each run that was lost with its worker, however the attempt went on', () => {
+    const success = { ...succeeded(1), startedAt: '2026-01-01T00:00:40.000Z', at: '2026-01-01T00:00:41.000Z' }
+    const { tasks, attempts } = fold([
+      heartbeat([1], 1, 'worker-a'),
+      heartbeat([1], 20, 'worker-b'),
+      eventMessage([success], 'worker-c'),
+      heartbeat([1], 20, 'worker-b'),
+    ])
+    expect(tasks[0]?.state).toMatchObject({ state: 'succeeded', worker: 'worker-c' })
+    expect(
+      attempts.map(({ outcome, worker, finishedAt }) => [outcome, worker, new Date(finishedAt).getSeconds()]),
+    ).toEqual([
+      ['lost', 'worker-a', 20],
+      ['lost', 'worker-b', 40],
+    ])
+  })
+
+  it('calls no run lost that ended, or that a later attempt follows', () => {
+    const { attempts } = fold([
+      heartbeat([1], 1, 'worker-a'),
+      eventMessage([succeeded(1)], 'worker-a'),
+      heartbeat([2], 1, 'worker-a'),
+      eventMessage([{ ...succeeded(2, { attempt: 2 }), startedAt: '2026-01-01T00:00:40.000Z' }], 'worker-b'),
+    ])
+    expect(attempts).toEqual([])
   })
 
   it('keeps every failed attempt with its error, worker and delay', () => {

@@ -1,4 +1,5 @@
 import { type AttemptRecord, attemptKey, mergeAttempts } from './attempt-record.ts'
+import { lostRun } from './lost-run.ts'
 import { mergeTasks, type TaskRecord } from './task-record.ts'
 import { mergeWorkers, type WorkerRecord } from './worker-record.ts'
 
@@ -38,7 +39,12 @@ export function foldBatch(batch: Iterable<Records>): Records {
   const attempts = new Map<string, AttemptRecord>()
   const workers = new Map<string, WorkerRecord>()
   for (const records of batch) {
-    for (const task of records.tasks) put(tasks, task.id, task, mergeTasks)
+    for (const task of records.tasks) {
+      const present = tasks.get(task.id)
+      const lost = present && lostRun(present, task)
+      if (lost !== undefined) put(attempts, attemptKey(lost), lost, mergeAttempts)
+      put(tasks, task.id, task, mergeTasks)
+    }
     for (const attempt of records.attempts) put(attempts, attemptKey(attempt), attempt, mergeAttempts)
     for (const worker of records.workers) put(workers, worker.heartbeat.worker, worker, mergeWorkers)
   }

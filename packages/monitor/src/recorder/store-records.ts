@@ -50,9 +50,9 @@ const ATTEMPT_COLUMNS: readonly Column<AttemptRecord>[] = [
   { name: 'attempt', type: 'int', value: ({ attempt }) => attempt },
   { name: 'postpones', type: 'int', value: ({ postpones }) => postpones },
   { name: 'outcome', type: 'text', value: ({ outcome }) => outcome },
+  { name: 'worker', type: 'text', value: ({ worker }) => worker },
   { name: 'started_at', type: 'timestamptz', value: ({ startedAt }) => startedAt },
   { name: 'finished_at', type: 'timestamptz', value: ({ finishedAt }) => finishedAt },
-  { name: 'worker', type: 'text', value: ({ worker }) => worker },
   { name: 'error', type: 'jsonb', value: ({ error }) => error },
   { name: 'reason', type: 'text', value: ({ reason }) => reason },
   { name: 'delay_ms', type: 'float8', value: ({ delayMs }) => delayMs },
@@ -62,11 +62,11 @@ const ATTEMPT_COLUMNS: readonly Column<AttemptRecord>[] = [
 const UPSERT_ATTEMPTS = `
 insert into blockmill.task_attempt as present (${columnNames(ATTEMPT_COLUMNS)})
 ${selectColumns(ATTEMPT_COLUMNS)}
-on conflict (task_id, generation, attempt, postpones, outcome) do update set
-  ${ATTEMPT_COLUMNS.slice(5)
+on conflict (task_id, generation, attempt, postpones, outcome, worker) do update set
+  ${ATTEMPT_COLUMNS.slice(6)
     .map(({ name }) => `${name} = excluded.${name}`)
     .join(', ')}
-where (excluded.finished_at, excluded.worker collate "C") < (present.finished_at, present.worker collate "C")`
+where excluded.finished_at < present.finished_at`
 
 const WORKER_COLUMNS: readonly Column<WorkerRecord>[] = [
   { name: 'name', type: 'text', value: ({ heartbeat }) => heartbeat.worker },

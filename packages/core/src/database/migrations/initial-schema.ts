@@ -85,7 +85,8 @@ create index task_unsuccessful on blockmill.task (id) include (chain, name, args
   where status in ('cancelled', 'orphaned', 'failed', 'dead');
 create index task_by_finish on blockmill.task using brin (finished_at)`
 
-// Attempts that ended without success, and runs that were lost. The last success of a task is in its own row, once.
+// Attempts that ended without success, and runs that were lost. The last success of a task is in its own row, once. One
+// attempt may run on several workers that die, each of which is history; the empty name is nobody's.
 const ATTEMPTS = `
 create table blockmill.task_attempt (
   task_id uuid not null,
@@ -96,11 +97,11 @@ create table blockmill.task_attempt (
     ('retrying', 'postponed', 'cancelled', 'orphaned', 'failed', 'dead', 'split', 'succeeded', 'lost')),
   started_at timestamptz,
   finished_at timestamptz not null,
-  worker text,
+  worker text not null,
   error jsonb,
   reason text,
   delay_ms double precision,
-  primary key (task_id, generation, attempt, postpones, outcome)
+  primary key (task_id, generation, attempt, postpones, outcome, worker)
 )`
 
 const COUNTS = `
@@ -203,7 +204,8 @@ begin
     (task_id, generation, attempt, postpones, outcome, started_at, finished_at, worker, error, reason)
   select before.id, before.generation, before.attempt, before.postpones,
     case before.status when 'running' then 'lost' else before.status end,
-    before.started_at, coalesce(before.finished_at, after.changed_at), before.worker, before.error, before.reason
+    before.started_at, coalesce(before.finished_at, after.started_at, after.changed_at), coalesce(before.worker, ''),
+    before.error, before.reason
   from before join after on after.id = before.id
   where (before.status = 'running' and (after.started_at > before.started_at or after.status = 'dead')
       and (after.generation, after.attempt, after.postpones) = (before.generation, before.attempt, before.postpones))
