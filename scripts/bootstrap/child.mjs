@@ -11,8 +11,14 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP']
 const SAME_SIGNAL_MS = 500
 
 /**
+ * How often to look whether the parent is still there. npm runs scripts through a shell, and a signal to npm ends that
+ * shell alone: its end is all that is seen of it here.
+ */
+const PARENT_POLL_MS = 300
+
+/**
  * Runs a program in the foreground, passes signals on to it, and resolves with its exit status: 128 + n when signal n
- * ended it, as shells do.
+ * ended it, as shells do. When a package manager started this process, the end of the parent counts as SIGTERM.
  *
  * @param {string} command
  * @param {readonly string[]} args
@@ -30,13 +36,33 @@ export function runChild(command, args, options) {
       if (!repeated) child.kill(signal)
     }
     for (const signal of FORWARDED) process.on(signal, forward)
+    const stopWatching = onParentEnd(() => forward('SIGTERM'))
     const settle = (action) => {
+      stopWatching()
       for (const signal of FORWARDED) process.removeListener(signal, forward)
       action()
     }
     child.once('error', (error) => settle(() => reject(error)))
     child.once('close', (code, signal) => settle(() => resolve(exitStatus(code, signal))))
   })
+}
+
+/**
+ * Calls back once when the parent has ended. Only below a package manager's script: whoever starts this in the background
+ * and leaves wants it to go on.
+ *
+ * @param {() => void} onEnd
+ * @returns {() => void} stops looking
+ */
+function onParentEnd(onEnd) {
+  if (process.env.npm_lifecycle_event === undefined) return () => {}
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    onEnd()
+  }, PARENT_POLL_MS)
+  return () => clearInterval(timer)
 }
 
 /**

@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import process from 'node:process'
 
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 
 import { captureChild, firstLineOf, runChild } from './child.mjs'
 
@@ -31,3 +33,29 @@ test('takes off its signal listeners when the child has ended', async () => {
   await runChild(process.execPath, ['-e', ''], {})
   expect(process.listenerCount('SIGTERM')).toBe(before)
 })
+
+test.skipIf(process.platform === 'win32')('ends its child when the shell that started it has been killed', async () => {
+  const module = new URL('./child.mjs', import.meta.url)
+  const program = 'console.log(process.pid); setInterval(() => {}, 1000)'
+  const script = `import { runChild } from '${module}'; await runChild(process.execPath, ['-e', ${JSON.stringify(program)}], {})`
+  // What npm does: a shell in between, which alone gets the signal.
+  const shell = spawn('sh', ['-c', '"$0" --input-type=module -e "$1"; true', process.execPath, script], {
+    env: { ...process.env, npm_lifecycle_event: 'demo' },
+  })
+  const [pid] = await once(shell.stdout.setEncoding('utf8'), 'data')
+  onTestFinished(() => killIfAlive(Number(pid)))
+  shell.kill('SIGTERM')
+  await vi.waitFor(() => expect(isAlive(Number(pid))).toBe(false), { timeout: 4_000 })
+})
+
+function isAlive(pid) {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+function killIfAlive(pid) {
+  if (isAlive(pid)) process.kill(pid, 'SIGKILL')
+}
