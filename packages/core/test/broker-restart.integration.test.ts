@@ -48,6 +48,22 @@ function keepPublishing(broker: Broker, queue: string): { end: () => Promise<Set
 }
 
 describe('a broker client whose broker fails', () => {
+  it('listens again after a restart, to whatever is said from then on', async () => {
+    const { broker } = await startClient()
+    const heard: string[] = []
+    let timesListening = 0
+    const { control: exchange } = broker.topology.exchanges
+    await broker.listen({
+      exchange,
+      onMessage: ({ body }) => heard.push(body.toString()),
+      onListening: () => (timesListening += 1),
+    })
+    await service.restart()
+    await waitFor(() => timesListening === 2, { describe: 'listening again', timeoutMs: 30_000 })
+    await broker.publisher.publish({ exchange, routingKey: '', type: 'test', body: Buffer.from('after the restart') })
+    await waitFor(() => heard.includes('after the restart'), { describe: 'the message' })
+  })
+
   it.each([
     ['restarted', () => service.restart()],
     [
