@@ -1,4 +1,4 @@
-import { blockRange, defineTask, everyNBlocks } from '@blockmill/core'
+import { type AnyTaskDefinition, blockRange, defineTask, everyNBlocks } from '@blockmill/core'
 import { expect, test } from 'vitest'
 
 import { type DemoEvidence, expectedCount, findMissing, summaryTable } from './demo-verdict.ts'
@@ -64,10 +64,29 @@ test('a task that has only one of its two records is missing', () => {
   expect(findMissing(withSummary({ finished: 19 }))).toEqual(['every-block: 1 tasks are not finished'])
 })
 
-test('how many tasks there must be is known for periodic conditions alone', () => {
+test('how many tasks there must be is known for conditions that answer at once', () => {
   expect(expectedCount(everyBlock, blocks)).toBe(20)
   expect(expectedCount(everyTenth, blocks)).toBe(4)
-  expect(expectedCount(onCondition, blocks)).toBeUndefined()
+  expect(expectedCount(onCondition, blocks)).toBe(17)
+  const byArgs = defineTask({
+    name: 'by-args',
+    condition: ({ number }, { from }: { from: number }) => number >= from,
+    args: [{ from: 19 }, { from: 11 }],
+    run,
+  })
+  expect(expectedCount(byArgs, blocks)).toBe(12)
+})
+
+test.each<[string, AnyTaskDefinition]>([
+  ['is asynchronous', defineTask({ name: 'later', condition: async () => true, run })],
+  ['is asynchronous and fails', defineTask({ name: 'rejects', condition: () => Promise.reject(new Error('no')), run })],
+  ['reads the chain', defineTask({ name: 'reads', condition: (_, __, { chain }) => chain !== undefined, run })],
+  ['needs a hash', defineTask({ name: 'hash', head: 'latest', condition: ({ hash }) => hash === '0x', run })],
+])('how many tasks there must be is not known where the condition %s', (_, definition) => {
+  expect(expectedCount(definition, blocks)).toBeUndefined()
+})
+
+test('how many tasks there must be is not known where arguments are computed', () => {
   expect(expectedCount(defineTask({ name: 'computed', args: () => [], run }), blocks)).toBeUndefined()
 })
 

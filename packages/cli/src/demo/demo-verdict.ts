@@ -1,4 +1,12 @@
-import { type BlockRange, difference, isPeriodic, type RegisteredTask } from '@blockmill/core'
+import {
+  type BlockRange,
+  type Condition,
+  type ConditionContext,
+  difference,
+  isPeriodic,
+  type JsonObject,
+  type RegisteredTask,
+} from '@blockmill/core'
 
 import { textTable } from '../text-table.ts'
 import type { DemoCoverage, TaskSummary } from './demo-record.ts'
@@ -42,15 +50,37 @@ export function findMissing({ blocks, tasks, coverage, summaries }: DemoEvidence
   return missing
 }
 
-/** How many tasks a definition must lead to, where that is known without asking its condition. */
+/** How many tasks a definition must lead to; `undefined` where only the chain could tell. */
 export function expectedCount(
-  { condition, args }: RegisteredTask['definition'],
+  { condition, args, head }: RegisteredTask['definition'],
   { from, to }: BlockRange,
 ): number | undefined {
-  if (!isPeriodic(condition) || typeof args === 'function') return undefined
-  let blocks = 0
-  for (let number = from; number <= to; number += 1) if (condition({ number })) blocks += 1
-  return blocks * args.length
+  if (typeof args === 'function' || (head === 'latest' && !isPeriodic(condition))) return undefined
+  let count = 0
+  try {
+    for (const one of args) {
+      for (let number = from; number <= to; number += 1) {
+        const answer = (condition as Condition<JsonObject>)({ number }, one, WITHOUT_CHAIN)
+        if (typeof answer !== 'boolean') {
+          // Its failure says nothing here: the scheduler has asked it again.
+          answer.catch(() => undefined)
+          return undefined
+        }
+        if (answer) count += 1
+      }
+    }
+  } catch {
+    // It needs the chain, or fails at times: what it said to the scheduler is not known.
+    return undefined
+  }
+  return count
+}
+
+const WITHOUT_CHAIN: ConditionContext = {
+  signal: new AbortController().signal,
+  get chain(): never {
+    throw new Error('The chain is not at hand.')
+  },
 }
 
 /** The summary as a table: one line for each task, and one for all. */
