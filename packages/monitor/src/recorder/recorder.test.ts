@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
 import { createFakeBroker, type FakeDelivery } from '../../test/fake-broker.ts'
 import { eventMessage, heartbeat, idOfBlock, succeeded, taskMessage } from '../../test/message-arbitraries.ts'
-import { createRecorder } from './recorder.ts'
+import { createRecorder, type RecorderOptions } from './recorder.ts'
 
 const unavailable = Object.assign(new Error('the database system is shutting down'), { code: '57P01' })
 const refused = Object.assign(new Error('integer out of range'), { code: '22003' })
@@ -24,12 +24,12 @@ function fakeDatabase(commit: (ids: readonly string[]) => Promise<void> | void =
 
 async function start(
   commit?: (ids: readonly string[]) => Promise<void> | void,
-  { confirms = true, spacingMs = 0 } = {},
+  { confirms = true, spacingMs = 0, ...options }: Partial<RecorderOptions> & { confirms?: boolean } = {},
 ) {
   const broker = createFakeBroker({ confirms })
   const { database, commits } = fakeDatabase(commit)
   const metrics = createMetrics('monitor')
-  const recorder = createRecorder({ broker, database, metrics, logger: createSilentLogger(), spacingMs })
+  const recorder = createRecorder({ broker, database, metrics, logger: createSilentLogger(), spacingMs, ...options })
   onTestFinished(() => recorder.stop())
   await recorder.start()
   const deliver = (...messages: Parameters<typeof broker.deliver>[1]) =>
@@ -83,8 +83,9 @@ describe('the recorder', () => {
 
   it('takes no more from the broker while large messages wait, and goes on when they are stored', async () => {
     const commit = Promise.withResolvers<void>()
-    const { deliver, broker } = await start(() => commit.promise)
-    const large = (block: number) => eventMessage([succeeded(block, { result: 'x'.repeat(1_000_000) })])
+    const limits = { mostWaitingBytes: 640_000, batch: { messages: 500, rows: 5_000, bytes: 80_000 } }
+    const { deliver, broker } = await start(() => commit.promise, limits)
+    const large = (block: number) => eventMessage([succeeded(block, { result: 'x'.repeat(10_000) })])
     const deliveries = deliver(...Array.from({ length: 60 }, (_, index) => large(index)))
     await settled()
     expect(broker.isPaused(broker.topology.monitorQueue)).toBe(false)

@@ -19,6 +19,11 @@ export interface RecorderOptions {
   readonly batch?: BatchLimits
   /** Shortest time between the ends of two writes that are not full. Default 20 ms. */
   readonly spacingMs?: number
+  /**
+   * Above so many bytes that wait, no more is taken from the broker until half of them are stored: the prefetch counts
+   * messages, and those may be large. Default 64 MiB.
+   */
+  readonly mostWaitingBytes?: number
 }
 
 const BATCH: BatchLimits = { messages: 500, rows: 5_000, bytes: 8 * 1024 * 1024 }
@@ -38,10 +43,6 @@ export function createRecorder(options: RecorderOptions): Recorder {
   return new QueueRecorder(options)
 }
 
-/**
- * Above so much that waits, no more is taken from the broker until half of it is stored. The prefetch counts messages, and
- * those may be large.
- */
 const MOST_WAITING_BYTES = 64 * 1024 * 1024
 
 /** Before a batch that could not be recorded for want of the broker is tried again. */
@@ -157,10 +158,11 @@ class QueueRecorder implements Recorder {
   #holdBack(): void {
     const { bytes } = this.#intake
     if (this.#subscription === undefined || this.#stopping.signal.aborted) return
-    if (!this.#isHeldBack && bytes > MOST_WAITING_BYTES) {
+    const { mostWaitingBytes = MOST_WAITING_BYTES } = this.#options
+    if (!this.#isHeldBack && bytes > mostWaitingBytes) {
       this.#isHeldBack = true
       void this.#subscription.pause()
-    } else if (this.#isHeldBack && bytes <= MOST_WAITING_BYTES / 2) {
+    } else if (this.#isHeldBack && bytes <= mostWaitingBytes / 2) {
       this.#isHeldBack = false
       void this.#subscription.resume()
     }

@@ -41,7 +41,7 @@ describe('folding a batch', () => {
           expect(withoutLost(foldBatch(parts.map(fold)))).toEqual(withoutLost(fold(messages)))
         },
       ),
-      { numRuns: 1_000 },
+      { numRuns: 300 },
     )
   })
 
