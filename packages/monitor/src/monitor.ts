@@ -9,6 +9,7 @@ import {
   migrate,
   RetryableError,
   waitForDatabase,
+  within,
 } from '@blockmill/core'
 import type { FastifyInstance } from 'fastify'
 
@@ -49,7 +50,10 @@ export interface Monitor {
    * `BROKER_REFUSED`, `DATABASE_REFUSED`, `DATABASE_SCHEMA_OUTDATED`; the signal's reason when it aborts.
    */
   start(signal?: AbortSignal): Promise<string>
-  /** Stores what was delivered, closes the server, leaves broker and database open. Idempotent, also during `start`. */
+  /**
+   * Stores what was delivered, closes the server, leaves broker and database open. A write that takes longer than 5 s is not
+   * waited for: what it was to store is not acked. Idempotent, also during `start`.
+   */
   stop(): Promise<void>
 }
 
@@ -60,6 +64,9 @@ export function createMonitor(options: MonitorOptions): Monitor {
 
 /** After a database that went away in the middle of a migration. */
 const MIGRATE_AGAIN_MS = 1_000
+
+/** For what is being written. */
+const STOP_WITHIN_MS = 5_000
 
 class MonitorService implements Monitor {
   readonly #options
@@ -137,21 +144,29 @@ class MonitorService implements Monitor {
     }
   }
 
-  #notReadyBecause(): string[] {
+  async #notReadyBecause(): Promise<string[]> {
+    const { database } = this.#options
     return [
       ...(this.#options.broker.isReady() ? [] : ['the broker is not connected, or does not take messages']),
       ...(this.#isPrepared ? [] : ['the database has not been reached yet']),
       ...(this.#recorder.isReady()
         ? []
         : ['nothing is recorded: the recorder does not consume, or the database is away']),
+      ...(!this.#isPrepared || (await database.isHealthy()) ? [] : ['the database does not answer']),
     ]
   }
 
   async #stop(): Promise<void> {
     this.#stopping.abort(new Error('the monitor stops'))
+    if (!(await within(STOP_WITHIN_MS, this.#stopParts()))) {
+      this.#options.logger.warn({ stopWithinMs: STOP_WITHIN_MS }, 'the database does not answer; stopping without it')
+    }
+    await this.#app?.close()
+  }
+
+  async #stopParts(): Promise<void> {
     // A start that failed has been reported to whoever asked for it.
     await this.#starting?.catch(() => undefined)
     await Promise.all([this.#recorder.stop(), this.#deadLetters.stop(), this.#statistics.stop(), this.#control.stop()])
-    await this.#app?.close()
   }
 }

@@ -11,7 +11,7 @@ import {
   openDatabase,
 } from '@blockmill/core'
 import { createMonitor, type Monitor, type MonitorOptions } from '@blockmill/monitor'
-import { createDatabase, type NativePostgres, startNativePostgres, waitFor } from '@blockmill/testkit'
+import { createDatabase, type NativePostgres, startNativePostgres, startTcpProxy, waitFor } from '@blockmill/testkit'
 import { testBroker } from '@blockmill/testkit/vitest'
 
 import { eventMessage, heartbeat, idOfBlock, type Message, succeeded, taskMessage } from './message-arbitraries.ts'
@@ -94,9 +94,32 @@ async function isReady(url: string): Promise<boolean> {
   return (await fetch(`${url}/health/ready`)).status === 200
 }
 
+/** A database behind a proxy. */
+async function proxiedDatabase() {
+  const databaseUrl = await createDatabase(postgres.url, `monitor_proxied_${(databases += 1)}`)
+  const proxy = await startTcpProxy({ target: databaseUrl })
+  onTestFinished(() => proxy.stop())
+  return { proxy, databaseUrl: proxy.url }
+}
+
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index)
 
 describe('the monitor', () => {
+  it('is not ready while the database stalls, and stops all the same', async () => {
+    const { proxy, databaseUrl } = await proxiedDatabase()
+    const { monitor, broker, database, url } = await startRig({ databaseUrl })
+    await waitFor(() => isReady(url), { describe: 'the monitor to be ready' })
+    proxy.stall()
+    expect(await (await fetch(`${url}/health/ready`)).json()).toMatchObject({
+      reasons: expect.arrayContaining(['the database does not answer']),
+    })
+    await publish({ broker }, taskMessage([1]))
+    const begun = performance.now()
+    await monitor.stop()
+    await Promise.all([broker.stop(), database.close()])
+    expect(performance.now() - begun).toBeLessThan(12_000)
+  })
+
   it('records what is scheduled and finished, and shows it', async () => {
     const rig = await startRig()
     const blocks = range(0, 300)

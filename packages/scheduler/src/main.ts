@@ -10,9 +10,13 @@ import {
   openDatabase,
   runService,
   schedulerSettings,
+  within,
 } from '@blockmill/core'
 
 import { createScheduler } from './scheduler.ts'
+
+/** The grace of the steps under way, and a little for the lease. */
+const STOP_WITHIN_MS = 8_000
 
 /**
  * Runs the scheduler until the process is asked to end.
@@ -48,7 +52,9 @@ const createService: Parameters<typeof runService<typeof schedulerSettings>>[0][
       return url
     },
     async stop() {
-      await scheduler.stop()
+      if (!(await within(STOP_WITHIN_MS, scheduler.stop()))) {
+        logger.warn({ stopWithinMs: STOP_WITHIN_MS }, 'the database does not answer; stopping without it')
+      }
       await Promise.all([broker.stop(), chain.close(), database.close()])
       await probes.stop()
     },

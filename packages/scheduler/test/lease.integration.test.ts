@@ -99,6 +99,22 @@ describe('the lease', () => {
     expect(leaders).toEqual(['b'])
   })
 
+  it('does not keep a leader from stopping while the database stalls', async () => {
+    const proxy = await startTcpProxy({ target: url })
+    onTestFinished(() => proxy.stop())
+    const stalled = open(proxy.url)
+    onTestFinished(() => stalled.close())
+    const { leaders, join } = createChain()
+    const { stop, asked } = join('a', stalled)
+    await waitFor(() => leaders.includes('a'), { describe: 'a to lead' })
+    proxy.stall()
+    const before = asked.times
+    await waitFor(() => asked.times > before, { describe: 'a to renew its lease in vain' })
+    const begun = performance.now()
+    await stop()
+    expect(performance.now() - begun).toBeLessThan(4_000)
+  })
+
   it('stays with the leader while the database is away for longer than its lifetime', async () => {
     const proxy = await startTcpProxy({ target: url })
     onTestFinished(() => proxy.stop())

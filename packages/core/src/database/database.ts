@@ -3,6 +3,7 @@ import { type EntityManager, MikroORM } from '@mikro-orm/postgresql'
 import { redactUrl } from '../chain/redact-url.ts'
 import { ConfigurationError } from '../errors/blockmill-error.ts'
 import type { Logger } from '../observability/logger.ts'
+import { within } from '../service/within.ts'
 import { DATABASE_SCHEMA } from './database-schema.ts'
 import { DeadLetterEntity, WorkerEntity } from './monitoring-entities.ts'
 import { MIGRATIONS } from './migrations/migrations.ts'
@@ -27,9 +28,9 @@ export interface Database {
   readonly query: Query
   /** Runs `work` in one transaction on one connection: commits when it resolves, rolls back when it rejects. */
   withTransaction<Result>(work: (query: Query) => Promise<Result>): Promise<Result>
-  /** True when a statement comes back now. */
+  /** True when a statement comes back within 2 s. */
   isHealthy(): Promise<boolean>
-  /** Closes all connections when their statements are done. Idempotent. */
+  /** Closes all connections when their statements are done, or after 3 s. Idempotent. */
   close(): Promise<void>
 }
 
@@ -39,12 +40,19 @@ export interface DatabaseOptions {
   readonly logger: Logger
   /** Most connections at once. Default 10. */
   readonly poolMax?: number
+  /** Longest wait for the result of a statement; after it the connection is given up. Default 20 s. */
+  readonly queryTimeoutMs?: number
   /** How the connections are named in `pg_stat_activity`. Default `blockmill`. */
   readonly applicationName?: string
 }
 
 /** How long to wait for a connection before giving up. */
 const CONNECT_TIMEOUT_MS = 10_000
+const QUERY_TIMEOUT_MS = 20_000
+/** What MikroORM itself sends: a migration may rebuild a large table. */
+const ORM_QUERY_TIMEOUT_MS = 10 * 60_000
+const HEALTHY_WITHIN_MS = 2_000
+const CLOSE_WITHIN_MS = 3_000
 
 /**
  * Opens the database without connecting yet; see `waitForDatabase`.
@@ -52,7 +60,7 @@ const CONNECT_TIMEOUT_MS = 10_000
  * @throws ConfigurationError `CONFIG_INVALID` when the URL is not one of PostgreSQL.
  */
 export function openDatabase(options: DatabaseOptions): Database {
-  const { url } = options
+  const { url, queryTimeoutMs = QUERY_TIMEOUT_MS } = options
   if (!/^postgres(ql)?:$/.test(URL.canParse(url) ? new URL(url).protocol : '')) {
     throw new ConfigurationError(
       'CONFIG_INVALID',
@@ -73,16 +81,20 @@ export function openDatabase(options: DatabaseOptions): Database {
     em: () => orm.em.fork(),
     async query(sql, params) {
       const connections = await pool()
-      return runQuery(connections, valueReaders(connections), sql, params)
+      return runQuery(connections, { types: valueReaders(connections), query_timeout: queryTimeoutMs }, sql, params)
     },
     async withTransaction(work) {
       const connections = await pool()
-      return inTransaction(await connections.connect(), valueReaders(connections), work)
+      const statements = { types: valueReaders(connections), query_timeout: queryTimeoutMs }
+      return inTransaction(await connections.connect(), statements, work)
     },
     async isHealthy() {
+      const answered = pool().then((connections) =>
+        runQuery(connections, { types: valueReaders(connections), query_timeout: HEALTHY_WITHIN_MS }, 'select 1'),
+      )
       try {
-        await this.query('select 1')
-        return true
+        // A connection may take longer than the statement.
+        return await within(HEALTHY_WITHIN_MS, answered)
       } catch {
         // Whoever asks wants to know whether, not why: those who work with the database report that.
         return false
@@ -119,6 +131,7 @@ function createOrm({ url, logger, poolMax = 10, applicationName = 'blockmill' }:
       application_name: applicationName,
       max: poolMax,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: ORM_QUERY_TIMEOUT_MS,
       keepAlive: true,
     },
   })
@@ -127,17 +140,26 @@ function createOrm({ url, logger, poolMax = 10, applicationName = 'blockmill' }:
 async function closeOrm(orm: MikroORM): Promise<void> {
   const connection = orm.em.getConnection()
   const pool = (await connection.getNativeClient()) as unknown as ConnectionPool
-  await orm.close(true)
-  // The query builder that MikroORM closes ends the pool only when it has used it itself.
-  if (!pool.ending) await pool.end()
+  const clients = [...pool._clients]
+  const timer = setTimeout(() => {
+    // A peer that no longer answers must not keep the process from stopping.
+    for (const client of clients) client.connection.stream.destroy()
+  }, CLOSE_WITHIN_MS)
+  try {
+    await orm.close(true)
+    // The query builder that MikroORM closes ends the pool only when it has used it itself.
+    if (!pool.ending) await pool.end()
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 async function inTransaction<Result>(
   connection: PooledConnection,
-  types: ValueReaders,
+  options: QueryOptions,
   work: (query: Query) => Promise<Result>,
 ): Promise<Result> {
-  const query: Query = (sql, params) => runQuery(connection, types, sql, params)
+  const query: Query = (sql, params) => runQuery(connection, options, sql, params)
   let broken: Error | undefined
   try {
     await query('begin')
@@ -147,11 +169,16 @@ async function inTransaction<Result>(
       return result
     } catch (error) {
       // A connection that cannot roll back must not be used again; the first error is the one that counts.
-      await query('rollback').catch((rollbackError: Error) => {
-        broken = rollbackError
-      })
+      if (!isTimeout(error)) {
+        await query('rollback').catch((rollbackError: Error) => {
+          broken = rollbackError
+        })
+      }
       throw error
     }
+  } catch (error) {
+    if (isTimeout(error)) broken = error
+    throw error
   } finally {
     connection.release(broken)
   }
@@ -159,12 +186,17 @@ async function inTransaction<Result>(
 
 async function runQuery<Row extends object>(
   connection: QueryRunner,
-  types: ValueReaders,
+  options: QueryOptions,
   text: string,
   params: readonly unknown[] = [],
 ): Promise<Row[]> {
-  const { rows } = await connection.query({ text, values: [...params], types })
+  const { rows } = await connection.query({ text, values: [...params], ...options })
   return rows as Row[]
+}
+
+/** The statement is still under way on its connection, which waits for it for ever. */
+function isTimeout(error: unknown): error is Error {
+  return error instanceof Error && error.message === 'Query read timeout'
 }
 
 const BIGINT = 20
@@ -185,12 +217,18 @@ function valueReaders(pool: ConnectionPool): ValueReaders {
 interface ValueReaders {
   getTypeParser(type: number, format?: string): (text: string) => unknown
 }
+interface QueryOptions {
+  readonly types: ValueReaders
+  readonly query_timeout: number
+}
 interface QueryRunner {
-  query(config: { text: string; values: unknown[]; types: ValueReaders }): Promise<{ rows: unknown[] }>
+  query(config: { text: string; values: unknown[] } & QueryOptions): Promise<{ rows: unknown[] }>
 }
 interface ConnectionPool extends QueryRunner {
   readonly options: { readonly types: ValueReaders }
   readonly ending: boolean
+  /** All of them, also those in use: the pool itself knows no way to end a connection whose peer is silent. */
+  readonly _clients: readonly { readonly connection: { readonly stream: { destroy(): void } } }[]
   connect(): Promise<PooledConnection>
   end(): Promise<void>
 }

@@ -18,12 +18,33 @@ export async function waitForDatabase(
   database: Database,
   { logger, signal }: { readonly logger: Logger; readonly signal?: AbortSignal },
 ): Promise<void> {
+  const aborted = Promise.withResolvers<never>()
+  // Rejects whoever waits for it, and need not be waited for.
+  aborted.promise.catch(() => undefined)
+  const abort = (): void => aborted.reject(signal?.reason)
+  signal?.addEventListener('abort', abort)
+  try {
+    await untilItAnswers(database, { logger, signal, aborted: aborted.promise })
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
+}
+
+interface Waiting {
+  readonly logger: Logger
+  readonly signal: AbortSignal | undefined
+  /** Rejects when the signal aborts: a statement to a database that stalls does not end for a while. */
+  readonly aborted: Promise<never>
+}
+
+async function untilItAnswers(database: Database, { logger, signal, aborted }: Waiting): Promise<void> {
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     signal?.throwIfAborted()
     try {
-      await database.query('select 1')
+      await Promise.race([database.query('select 1'), aborted])
       return
     } catch (error) {
+      signal?.throwIfAborted()
       const failure = databaseError(error, database.address)
       if (failure instanceof ConfigurationError) throw failure
       logger.warn({ reason: failure.message, retryInMs: pauseMs }, 'waiting for the database')

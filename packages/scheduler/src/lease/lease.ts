@@ -1,4 +1,4 @@
-import type { Logger } from '@blockmill/core'
+import { type Logger, within } from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
 import type { Sql } from '../sql.ts'
@@ -8,6 +8,8 @@ import { pause } from '../wake-up.ts'
 export const LEASE_TTL_MS = 6_000
 const RENEW_EVERY_MS = 2_000
 const ASK_EVERY_MS = 1_000
+/** Who ends must not wait for a database that stalls. */
+const GIVE_BACK_WITHIN_MS = 2_000
 
 const ACQUIRE = `
   insert into blockmill.scheduler_lease as lease (chain, holder, token, expires_at)
@@ -60,8 +62,10 @@ export async function leadWhileHeld(options: LeaseOptions, signal: AbortSignal, 
       await lead(token, lost.signal)
     } finally {
       done.abort()
-      await renewing
-      await release(options, token)
+      await within(
+        GIVE_BACK_WITHIN_MS,
+        renewing.then(() => release(options, token)),
+      )
     }
   }
 }
