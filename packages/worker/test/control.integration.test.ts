@@ -6,6 +6,7 @@ import {
   createControl,
   createSilentLogger,
   defineTask,
+  discoverTasks,
   type LaneState,
   LANES,
   listenToControl,
@@ -15,6 +16,7 @@ import { waitFor } from '@blockmill/testkit'
 import { testBroker } from '@blockmill/testkit/vitest'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 
+import { TASKS } from './isolation-rig.ts'
 import { liveRig } from './live-rig.ts'
 import { item } from './messages.ts'
 import { gate } from './worker-rig.ts'
@@ -125,6 +127,19 @@ describe('a cancelled task', () => {
     await waitFor(() => events('cancel-stuck').length === 1, { describe: 'its outcome' })
     expect(outcomes('cancel-stuck')).toEqual([['cancelled', 1]])
     await worker.drain()
+  })
+
+  it.each(['thread', 'process'])('that blocks its %s is ended by force', async (kind) => {
+    const definitions = (await discoverTasks([TASKS])).list().map(({ definition }) => definition)
+    const config = { stuckGraceMs: 100 }
+    await startWorker(`cancel-${kind}`, definitions, { config, isolation: { taskPackages: [TASKS] } })
+    const id = item(kind === 'thread' ? 101 : 102).id
+    await publish(`cancel-${kind}`, { task: kind, items: [{ ...item(1, { does: 'blockLoop' }), id }] })
+    await waitFor(() => events(kind).some(({ type }) => type === 'progress'), { describe: 'the handler to block' })
+    await control.cancel([id])
+    const ends = () => events(kind).filter(({ type }) => type !== 'progress')
+    await waitFor(() => ends().length > 0, { describe: 'its outcome' })
+    expect(ends()).toMatchObject([{ type: 'cancelled', taskId: id }])
   })
 
   it('that waits in a delay queue is not run again', async () => {
