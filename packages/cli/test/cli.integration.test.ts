@@ -41,7 +41,7 @@ test('help is no error, and names each command', async () => {
 test.each([
   ['an unknown command', ['wroker']],
   ['an unknown option', ['worker', '--concurency', '5']],
-  ['a missing argument', ['config']],
+  ['a missing argument', ['enqueue']],
   ['an argument out of its choices', ['config', 'database']],
   ['a number of blocks that is none', ['dev', '--blocks', '0']],
 ])('%s is wrong usage: status 2', async (_case, args) => {
@@ -60,6 +60,26 @@ test('config shows each value with its source, and no secret', async () => {
   expect(stdout).toMatch(/^BLOCKMILL_POLL_INTERVAL +1s +default$/m)
   expect(stdout).toContain('127.0.0.1:1')
   expect(stdout).not.toContain(SECRET)
+})
+
+test('config without a service shows the settings of all, each once', async () => {
+  const { status, stdout } = await blockmill(['config'], { environment: { ...CONFIGURED, BLOCKMILL_START: '17' } })
+  expect(status).toBe(0)
+  expect(stdout.match(/^RABBITMQ_URL /gm)).toHaveLength(1)
+  expect(stdout).toMatch(/^BLOCKMILL_START +17 +environment$/m)
+  expect(stdout).toMatch(/^BLOCKMILL_CONCURRENCY +50 +default$/m)
+  expect(stdout).toMatch(/^PORT +8080 +default \(monitor\)$/m)
+  expect(stdout).toMatch(/^PORT +0 +default \(worker\)$/m)
+  expect(stdout).not.toContain(SECRET)
+})
+
+test('config without a service names every problem once', async () => {
+  const environment = { RABBITMQ_URL: 'nowhere', BLOCKMILL_CONCURRENCY: 'many' }
+  const { status, stderr } = await blockmill(['config'], { environment })
+  expect(status).toBe(1)
+  for (const key of ['RABBITMQ_URL', 'BLOCKMILL_CONCURRENCY', 'DATABASE_URL', 'CHAIN_URL']) {
+    expect(stderr.match(new RegExp(`${key} (\\(environment\\)|is not set)`, 'g')), key).toHaveLength(1)
+  }
 })
 
 test('config as JSON can be read by programs', async () => {
