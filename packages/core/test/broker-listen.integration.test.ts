@@ -1,6 +1,18 @@
 import { describe, expect, it } from 'vitest'
 
-import type { Broker, HeardMessage } from '@blockmill/core'
+import {
+  type Broker,
+  CONTROL_MESSAGE_TYPE,
+  type ControlMessage,
+  controlMessage,
+  createControl,
+  createLogger,
+  createSilentLogger,
+  type HeardMessage,
+  listenToControl,
+  publishControl,
+  publishReply,
+} from '@blockmill/core'
 import { callManagement, waitFor } from '@blockmill/testkit'
 import { testBroker } from '@blockmill/testkit/vitest'
 
@@ -104,5 +116,55 @@ describe('a listener', () => {
     await listener.close()
     await listener.close()
     await waitFor(async () => (await listenerQueues()).length === 0, { describe: 'no queue of a listener' })
+  })
+})
+
+describe('the control exchange', () => {
+  it('carries orders; what is none is ignored with a warning that says why', async () => {
+    const broker = await startClient()
+    const warnings: { msg: string; reason: string }[] = []
+    const heard: ControlMessage[] = []
+    await listenToControl(broker, {
+      logger: createLogger({
+        service: 'test',
+        destination: { write: (line) => void warnings.push(JSON.parse(line) as (typeof warnings)[number]) },
+      }),
+      onMessage: (message) => heard.push(message),
+    })
+    const order = controlMessage({ type: 'pause', queue: 'q', lane: 'low' }, { by: 'ada', nowMs: 7 })
+    const bad = ['{', JSON.stringify({ ...order, queue: 'a.b' }), JSON.stringify({ ...order, v: 2 })]
+    const { control: exchange } = broker.topology.exchanges
+    for (const text of bad) {
+      const body = Buffer.from(text)
+      await broker.publisher.publish({ exchange, routingKey: '', body, type: CONTROL_MESSAGE_TYPE })
+    }
+    await publishControl(broker, order)
+    await waitFor(() => heard.length > 0, { describe: 'the order' })
+    expect(heard).toEqual([order])
+    expect(new Set(warnings.map(({ msg }) => msg))).toEqual(new Set(['a message on the control exchange is ignored']))
+    expect(warnings.map(({ reason }) => reason)).toEqual(
+      bad.map(() => expect.stringContaining('not a valid control message')),
+    )
+  })
+
+  it('answers go to whoever asked, and to nobody else', async () => {
+    const [asking, other, answering] = [await startClient(), await startClient(), await startClient()]
+    const logger = createSilentLogger()
+    await listenToControl(answering, {
+      logger,
+      onMessage(message) {
+        if (message.type !== 'ping') return
+        void publishReply(answering, message, { type: 'worker', v: 1, id: message.id, from: message.by })
+      },
+    })
+    const [first, second] = [
+      createControl({ broker: asking, logger, by: 'first', waitMs: 300 }),
+      createControl({ broker: other, logger, by: 'second', waitMs: 300 }),
+    ]
+    const [one, two] = await Promise.all([first.ping(), second.ping()])
+    expect([one, two]).toMatchObject([[{ from: 'first' }], [{ from: 'second' }]])
+    expect(await first.resumeQueue('q')).toEqual([])
+    await first.close()
+    await first.close()
   })
 })
