@@ -16,13 +16,11 @@ const chainWith = (answers: object) => answers as ChainAccess
 describe('the tasks package', () => {
   it('has all its tasks found by scheduler and workers', async () => {
     const registry = await discoverTasks([path.resolve(import.meta.dirname, '../..')])
-    expect(registry.list().map(({ definition }) => definition.name)).toEqual([
-      'close-epoch',
-      'count-activity',
-      'deliver-report',
-      'note-block',
-      'store-issuance',
-    ])
+    const names = registry.list().map(({ definition }) => definition.name)
+    // Tasks of your own may stand beside them.
+    expect(names).toEqual(
+      expect.arrayContaining(['close-epoch', 'count-activity', 'deliver-report', 'note-block', 'store-issuance']),
+    )
   })
 })
 
