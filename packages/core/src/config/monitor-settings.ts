@@ -5,6 +5,12 @@ import { brokerSettings, databaseSettings, processSettings } from './shared-sett
 /** Settings of the monitor. */
 export const monitorSettings = defineSettings({
   ...processSettings,
+  host: setting.text({
+    key: 'HOST',
+    flag: 'host',
+    description: 'loopback address that the status page, the REST API, health checks and metrics are served on',
+    default: '127.0.0.1',
+  }),
   port: setting.integer({
     key: 'PORT',
     flag: 'port',

@@ -15,7 +15,7 @@ export const processSettings = {
   host: setting.text({
     key: 'HOST',
     flag: 'host',
-    description: 'address that health checks, metrics and pages are served on; 0.0.0.0 for all interfaces',
+    description: 'address that health checks and metrics are served on; 0.0.0.0 for all interfaces',
     default: '127.0.0.1',
   }),
   configFile: setting.text({

@@ -5,7 +5,7 @@ import { ConfigurationError } from '../errors/blockmill-error.ts'
 /** What a person must do about an address that cannot be listened on. */
 const ADVICE: Readonly<Record<string, string>> = {
   EADDRINUSE: 'Another process listens there. Set PORT (--port) to another one, or to 0 for any free one.',
-  EADDRNOTAVAIL: 'This machine has no such address. Set HOST (--host) to one of its own, or to 0.0.0.0 for all.',
+  EADDRNOTAVAIL: 'This machine has no such address. Set HOST (--host) to one of its own.',
   ENOTFOUND: 'HOST (--host) is not a name that this machine knows.',
   EACCES: 'Ports below 1024 need special rights. Set PORT (--port) to a higher one.',
 }
