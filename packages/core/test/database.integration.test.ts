@@ -253,6 +253,7 @@ describe('waiting for a database', () => {
   it('refuses what is no PostgreSQL URL', () => {
     expect(() => open('mysql://me:secret@host/x')).toThrow(/DATABASE_URL is mysql:\/\/…@host/)
     expect(() => open('localhost')).toThrow(/postgresql:\/\/user:password@host/)
+    expect(() => open('postgres:secret@127.0.0.1:5432/x')).toThrow(/^(?!.*secret)DATABASE_URL is/)
   })
 })
 

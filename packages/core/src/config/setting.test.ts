@@ -17,6 +17,12 @@ const backoff = setting.duration({
   max: '60m',
   plainNumber: 'minutes',
 })
+const address = setting.url({
+  key: 'DATABASE_URL',
+  description: 'the database',
+  protocols: ['postgres:', 'postgresql:'],
+  example: 'postgresql://user:password@host/db',
+})
 
 test.each([
   ['1', 1_000],
@@ -59,4 +65,28 @@ test('reads yes and no, and nothing in between', () => {
   expect(parseSetting(flag, 'TRUE')).toEqual({ value: true })
   expect(parseSetting(flag, '0')).toEqual({ value: false })
   expect(parseSetting(flag, 'maybe')).toHaveProperty('problem')
+})
+
+test.each([
+  'postgres://me:secret@127.0.0.1:5432/x',
+  'postgresql://db/x?sslmode=require',
+  'postgresql:///x?host=/var/run/postgresql',
+  'POSTGRES://db/x',
+])('reads the address %j', (text) => {
+  expect(parseSetting(address, text)).toEqual({ value: text })
+})
+
+test.each([
+  'postgres:secret@127.0.0.1:5432/x',
+  'postgres:/secret@127.0.0.1:5432/x',
+  'postgres:///x',
+  'postgres:///x?host=',
+  'postgres://',
+  'mysql://me:secret@db/x',
+  '127.0.0.1:5432/x',
+  '',
+])('refuses the address %j, which says not where to connect to, without telling its password', (text) => {
+  const parsed = parseSetting(address, text)
+  expect(parsed).toEqual({ problem: expect.stringContaining('postgresql://user:password@host/db') as string })
+  expect(JSON.stringify(parsed)).not.toContain('secret')
 })

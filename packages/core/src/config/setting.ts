@@ -149,9 +149,19 @@ function url<
   const { protocols, example } = options
   return create(options, {
     rule: `a URL such as ${example}`,
-    parse: (value) => (URL.canParse(value) && protocols.includes(new URL(value).protocol) ? value : undefined),
+    parse: (value) => (isAddress(value, protocols) ? value : undefined),
     mask: redactUrl,
   })
+}
+
+/**
+ * True for a URL of one of the protocols that says where to connect to: after `://` a host, or the parameter `host` of libpq,
+ * which may be the directory of a socket. Without them, clients connect to this machine, whatever the rest says.
+ */
+export function isAddress(url: string, protocols: readonly string[]): boolean {
+  const parsed = URL.parse(url)
+  if (parsed === null || !protocols.includes(parsed.protocol)) return false
+  return /^[a-z]+:\/\//i.test(url) && (parsed.hostname !== '' || (parsed.searchParams.get('host') ?? '') !== '')
 }
 
 /** Words separated by commas, each of which must pass `isItem`. At least one. */

@@ -1,6 +1,7 @@
 import { type EntityManager, MikroORM } from '@mikro-orm/postgresql'
 
 import { redactUrl } from '../chain/redact-url.ts'
+import { isAddress } from '../config/setting.ts'
 import { ConfigurationError } from '../errors/blockmill-error.ts'
 import type { Logger } from '../observability/logger.ts'
 import { within } from '../service/within.ts'
@@ -46,6 +47,8 @@ export interface DatabaseOptions {
   readonly applicationName?: string
 }
 
+const POSTGRES_PROTOCOLS = ['postgres:', 'postgresql:']
+
 /** How long to wait for a connection before giving up. */
 const CONNECT_TIMEOUT_MS = 10_000
 const QUERY_TIMEOUT_MS = 20_000
@@ -61,7 +64,7 @@ const CLOSE_WITHIN_MS = 3_000
  */
 export function openDatabase(options: DatabaseOptions): Database {
   const { url, queryTimeoutMs = QUERY_TIMEOUT_MS } = options
-  if (!/^postgres(ql)?:$/.test(URL.canParse(url) ? new URL(url).protocol : '')) {
+  if (!isAddress(url, POSTGRES_PROTOCOLS)) {
     throw new ConfigurationError(
       'CONFIG_INVALID',
       `DATABASE_URL is ${redactUrl(url)}; it must look like postgresql://user:password@host:5432/database.`,
