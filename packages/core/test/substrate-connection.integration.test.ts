@@ -21,6 +21,8 @@ interface LogLine {
   readonly msg: string
   readonly endpoint: string
   readonly reason: string
+  readonly failures?: number
+  readonly retryInMs?: number
 }
 
 /** A node that knows its genesis and what a test adds. */
@@ -75,8 +77,10 @@ describe('connecting to a Substrate chain', () => {
 
     const failures = lines.filter(({ level }) => level === WARN)
     expect(failures.length).toBeGreaterThan(2)
-    for (const { msg, reason } of failures) {
+    expect(failures.map((line) => line.failures)).toEqual(failures.map((_, index) => index + 1))
+    for (const { msg, reason, retryInMs } of failures) {
       expect(msg).toBe('cannot connect to the chain, will try again')
+      expect(retryInMs).toBeGreaterThan(0)
       expect(reason).toBe(`Cannot connect to ws://127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`)
     }
     expect(connection.isHealthy()).toBe(true)

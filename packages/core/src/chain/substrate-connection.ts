@@ -142,17 +142,20 @@ export function createSubstrateConnection({
     let failures = 0
     for (let turn = 0; !closing.signal.aborted; turn++) {
       const url = endpoints[turn % endpoints.length] ?? ''
+      let retryInMs = 0
       try {
         const heldMs = await hold(await connect(url))
         failures = heldMs < STEADY_AFTER_MS ? failures + 1 : 0
+        if (failures > 0) retryInMs = backoff(failures)
       } catch (error) {
         if (closing.signal.aborted) break
         failures += 1
-        report(url, error)
+        retryInMs = backoff(failures)
+        report(url, error, { failures, retryInMs })
         if (!hasConnected && isWrongGenesis(error) && wrong.add(url).size === new Set(endpoints).size) return end(error)
       }
       // Ends early when closing.
-      if (failures > 0) await sleep(backoff(failures), undefined, { signal: closing.signal }).catch(() => undefined)
+      if (retryInMs > 0) await sleep(retryInMs, undefined, { signal: closing.signal }).catch(() => undefined)
     }
     end(unreachable('The connection to the chain was closed.'))
   }
@@ -160,15 +163,19 @@ export function createSubstrateConnection({
   /** Full jitter between the least pause and one that doubles with each failure. */
   const backoff = (failures: number): number => {
     const longest = Math.max(MIN_BACKOFF_MS, Math.min(maxBackoffMs, MIN_BACKOFF_MS * 2 ** failures))
-    return MIN_BACKOFF_MS + random() * (longest - MIN_BACKOFF_MS)
+    return Math.round(MIN_BACKOFF_MS + random() * (longest - MIN_BACKOFF_MS))
   }
 
-  const report = (url: string, error: unknown): void => {
+  const report = (
+    url: string,
+    error: unknown,
+    next: { readonly failures: number; readonly retryInMs: number },
+  ): void => {
     const endpoint = redactUrl(url)
     lastFailure = error instanceof Error ? error.message : String(error)
     counters.connectFailures.inc({ endpoint })
-    if (isWrongGenesis(error)) logger.error({ endpoint, reason: lastFailure }, 'refused a chain endpoint')
-    else logger.warn({ endpoint, reason: lastFailure }, 'cannot connect to the chain, will try again')
+    if (isWrongGenesis(error)) logger.error({ endpoint, reason: lastFailure, ...next }, 'refused a chain endpoint')
+    else logger.warn({ endpoint, reason: lastFailure, ...next }, 'cannot connect to the chain, will try again')
   }
 
   const whenConnected = async (): Promise<Connected> =>
