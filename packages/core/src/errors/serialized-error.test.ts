@@ -47,6 +47,24 @@ describe('an error as data', () => {
     expect(stack?.length).toBeLessThan(17_000)
   })
 
+  it('is small, however large its name, its code and the names of its classes are', () => {
+    const huge = 'x'.repeat(2_000_000)
+    class Named extends Error {}
+    Object.defineProperty(Named, 'name', { value: huge })
+    const data = serializeError(Object.assign(new Named('boom'), { name: huge, code: huge }))
+    expect(JSON.stringify(data).length).toBeLessThan(30_000)
+    expect(data).toMatchObject({ name: expect.stringMatching(/^x{200}… \(1999800 characters more\)$/) as string })
+  })
+
+  it('names no more than 20 classes', () => {
+    let deepest = Error
+    for (let depth = 0; depth < 1_000; depth += 1) {
+      deepest = class extends deepest {}
+      Object.defineProperty(deepest, 'name', { value: `Error${depth}` })
+    }
+    expect(serializeError(new deepest('boom')).classes).toHaveLength(20)
+  })
+
   it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, '60'])(
     'has no time to come back when it says %s',
     (retryAfter) => {

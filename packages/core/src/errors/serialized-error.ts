@@ -14,8 +14,11 @@ export interface SerializedError {
 
 const MAX_MESSAGE = 4_000
 const MAX_STACK = 16_000
+/** Names and codes are words; whoever makes them longer puts data there. */
+const MAX_WORD = 200
+const MAX_CLASSES = 20
 
-/** Turns anything that was thrown into data. Long messages and stacks are cut, and say so. Never throws. */
+/** Turns anything that was thrown into data. What is long is cut, and says so: at most some 25,000 characters. Never throws. */
 export function serializeError(thrown: unknown): SerializedError {
   try {
     return thrown instanceof Error ? errorAsData(thrown) : nonError(`threw ${describe(thrown)}, which is not an Error`)
@@ -28,11 +31,11 @@ export function serializeError(thrown: unknown): SerializedError {
 function errorAsData(thrown: Error): SerializedError {
   const { code, retryAfter } = thrown as { code?: unknown; retryAfter?: unknown }
   return {
-    name: text(thrown.name),
+    name: cut(text(thrown.name), MAX_WORD),
     message: cut(text(thrown.message), MAX_MESSAGE),
     ...(typeof thrown.stack === 'string' && { stack: cut(withCauses(thrown), MAX_STACK) }),
     classes: classNames(thrown),
-    ...(typeof code === 'string' && { code }),
+    ...(typeof code === 'string' && { code: cut(code, MAX_WORD) }),
     ...(Number.isFinite(retryAfter) &&
       (retryAfter as number) >= 0 && { retryAfterMs: Math.round((retryAfter as number) * 1_000) }),
   }
@@ -44,13 +47,13 @@ function nonError(what: string): SerializedError {
 
 /** Names of an error's classes through the prototype chain, its own `name` first, `Error` last. */
 export function classNames(error: Error): readonly string[] {
-  const names = new Set([text(error.name)])
+  const names = new Set([cut(text(error.name), MAX_WORD)])
   for (
     let at: unknown = Object.getPrototypeOf(error);
-    at instanceof Error || at === Error.prototype;
+    (at instanceof Error || at === Error.prototype) && names.size < MAX_CLASSES;
     at = Object.getPrototypeOf(at)
   ) {
-    names.add((at as Error).constructor.name)
+    names.add(cut(text((at as Error).constructor.name), MAX_WORD))
   }
   return [...names]
 }
