@@ -4,6 +4,7 @@ import path from 'node:path'
 
 /** A process of a benchmark, started from a file beside this one. */
 export interface Child {
+  readonly pid: number
   /** Resolves with the next message of this type. */
   message(type: string): Promise<void>
   /** Asks it to end, and resolves when it has. */
@@ -22,6 +23,7 @@ export async function startChild(file: string, settings: object): Promise<Child>
   }
   await message('ready')
   return {
+    pid: child.pid ?? 0,
     message,
     async stop() {
       if (child.connected) child.disconnect()

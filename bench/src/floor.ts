@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
 
-import { createTopology, taskId, type Topology } from '@blockmill/core'
+import { createTopology, type Topology } from '@blockmill/core'
 import { connect } from 'amqplib'
 
 import { startChild } from './child.ts'
+import { declareTopology } from './declare-topology.ts'
 import { removeTopology } from './remove-topology.ts'
+import { taskMessage } from './task-messages.ts'
 
 /** Most messages that are published and not confirmed. */
 const WINDOW = 1_000
@@ -24,7 +26,7 @@ export interface FloorOptions {
 export async function measureFloor({ brokerUrl, tasks, eventsPerMessage }: FloorOptions): Promise<number> {
   const namespace = `floor-${randomBytes(4).toString('hex')}`
   const topology = createTopology({ namespace })
-  await declare(brokerUrl, topology)
+  await declareTopology(brokerUrl, topology)
   const settings = { brokerUrl, namespace, tasks, eventsPerMessage }
   const worker = await startChild('floor-process.ts', { ...settings, role: 'worker' })
   const monitor = await startChild('floor-process.ts', { ...settings, role: 'monitor' })
@@ -38,18 +40,6 @@ export async function measureFloor({ brokerUrl, tasks, eventsPerMessage }: Floor
   return tasks / seconds
 }
 
-async function declare(brokerUrl: string, topology: Topology): Promise<void> {
-  const connection = await connect(brokerUrl)
-  const channel = await connection.createChannel()
-  for (const { exchanges, queues, bindings } of [topology.base(), topology.work('default')]) {
-    for (const { name, type, arguments: args } of exchanges)
-      await channel.assertExchange(name, type, { arguments: args })
-    for (const { name, arguments: args } of queues) await channel.assertQueue(name, { arguments: args })
-    for (const { queue, exchange, pattern } of bindings) await channel.bindQueue(queue, exchange, pattern)
-  }
-  await connection.close()
-}
-
 async function publish(brokerUrl: string, topology: Topology, tasks: number): Promise<void> {
   const connection = await connect(brokerUrl)
   const channel = await connection.createConfirmChannel()
@@ -58,7 +48,7 @@ async function publish(brokerUrl: string, topology: Topology, tasks: number): Pr
   let confirmed = Promise.withResolvers<void>()
   const isWindowFull = () => unconfirmed >= WINDOW
   for (let number = 1; number <= tasks; number += 1) {
-    const body = Buffer.from(JSON.stringify(taskBody(number)))
+    const body = Buffer.from(JSON.stringify(taskMessage('noop', number)))
     unconfirmed += 1
     channel.publish(topology.exchanges.tasks, key, body, { persistent: true }, () => {
       unconfirmed -= 1
@@ -71,21 +61,4 @@ async function publish(brokerUrl: string, topology: Topology, tasks: number): Pr
   }
   await channel.waitForConfirms()
   await connection.close()
-}
-
-/** As large as a task message. */
-function taskBody(number: number): object {
-  const id = taskId({ chain: 'bench', task: 'noop', args: {}, block: { number } })
-  const routing = { queue: 'default', lane: 'normal', priority: 10 }
-  const attempts = { attempt: 1, postpones: 0, maxAttempts: 3 }
-  const times = { scheduledAt: new Date().toISOString(), cause: 'live' }
-  return {
-    v: 1,
-    chain: 'bench',
-    task: 'noop',
-    ...routing,
-    ...attempts,
-    ...times,
-    items: [{ id, block: { number }, args: {} }],
-  }
 }

@@ -5,21 +5,34 @@ export interface Result {
   readonly what: string
   readonly value: number
   readonly unit: string
-  /** What it must reach. */
+  /** What it must reach, or may not exceed. */
   readonly bar?: number
+  /** Which of the two. Default `atLeast`. */
+  readonly barIs?: 'atLeast' | 'atMost'
+}
+
+/** False when the value misses its bar. */
+export function isReached({ value, bar, barIs = 'atLeast' }: Result): boolean {
+  return bar === undefined || (barIs === 'atLeast' ? value >= bar : value <= bar)
 }
 
 /** The results as a table for a terminal. */
 export function printResults(results: readonly Result[]): string {
-  const rows = results.map(({ benchmark, what, value, unit, bar }) => [
-    benchmark,
-    what,
-    `${format(value)} ${unit}`,
-    bar === undefined ? '' : `${value >= bar ? 'reached' : 'MISSED'} (${format(bar)})`,
+  const rows = results.map((result) => [
+    result.benchmark,
+    result.what,
+    `${format(result.value)} ${result.unit}`,
+    describeBar(result),
   ])
   const table = [['benchmark', 'what', 'measured', 'bar'], ...rows]
   const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)))
   return table.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}\n`).join('')
+}
+
+function describeBar(result: Result): string {
+  if (result.bar === undefined) return ''
+  const sign = result.barIs === 'atMost' ? '≤' : '≥'
+  return `${isReached(result) ? 'reached' : 'MISSED'} (${sign} ${format(result.bar)})`
 }
 
 function format(value: number): string {

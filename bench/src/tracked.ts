@@ -6,24 +6,17 @@ import {
   createMetrics,
   createTaskRegistry,
   createTopology,
-  type Database,
   openDatabase,
 } from '@blockmill/core'
 import { createScheduler } from '@blockmill/scheduler'
-import {
-  createDatabase,
-  createScriptedChain,
-  dropDatabase,
-  startBroker,
-  startPostgres,
-  waitFor,
-} from '@blockmill/testkit'
+import { createDatabase, createScriptedChain, dropDatabase, startBroker, startPostgres } from '@blockmill/testkit'
 
 import { startChild } from './child.ts'
 import { measureFloor } from './floor.ts'
 import { noop } from './noop-task.ts'
 import { removeTopology } from './remove-topology.ts'
 import type { Result } from './report.ts'
+import { whenTrue } from './when-true.ts'
 
 const CONCURRENCY = 100
 const PREFETCH = 500
@@ -94,8 +87,8 @@ async function measure({ brokerUrl, databaseUrl, tasks }: { brokerUrl: string; d
 
   const start = performance.now()
   chain.advanceTo(tasks)
-  const addedAt = await whenTrue(database, COVERED, tasks)
-  const recordedAt = await whenTrue(database, SUCCEEDED, tasks)
+  const addedAt = await whenTrue(database, COVERED, [tasks])
+  const recordedAt = await whenTrue(database, SUCCEEDED, [tasks])
 
   await Promise.all([worker.stop(), monitor.stop()])
   await scheduler.stop()
@@ -107,14 +100,3 @@ async function measure({ brokerUrl, databaseUrl, tasks }: { brokerUrl: string; d
 
 const COVERED = `select evaluated @> int8range(1, $1::bigint, '[]') as done from blockmill.coverage where chain = 'bench'`
 const SUCCEEDED = `select count(*) = $1::bigint as done from blockmill.task where status = 'succeeded'`
-
-async function whenTrue(database: Database, question: string, tasks: number): Promise<number> {
-  const describe = `all ${tasks} tasks to be done: ${question}`
-  return waitFor(
-    async () => {
-      const [answer] = await database.query<{ done: boolean }>(question, [tasks])
-      return answer?.done === true && performance.now()
-    },
-    { describe, timeoutMs: 600_000, intervalMs: 50 },
-  )
-}
