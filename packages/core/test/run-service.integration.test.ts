@@ -57,6 +57,18 @@ test('stops with status 0 when it is asked to before it has started', async () =
   expect(await exit).toBe(0)
 })
 
+test('waits for what is being created when it is asked to stop, and stops that', async () => {
+  const { child, exit, output, untilLogged } = start('create slowly')
+  await untilLogged('"starting"')
+  child.kill('SIGTERM')
+  expect(await exit).toBe(0)
+  const messages = output.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { msg: string }).msg)
+  expect(messages).toEqual(['starting', 'stopping', 'created', 'the fixture has stopped', 'stopped'])
+})
+
 test('exits at once with status 130 on a second signal', async () => {
   const { child, exit, untilLogged } = start('stop for ever')
   await untilLogged(READY)

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import type { ConfigOf, Settings } from '../config/define-settings.ts'
 import { loadConfig, type LoadConfigOptions } from '../config/load-config.ts'
 import { ConfigurationError } from '../errors/blockmill-error.ts'
@@ -57,7 +59,7 @@ export async function runService<Given extends Settings & LogSettings>({
   // Somebody always waits for it below; until then a failure must not count as one that nobody handles.
   ended.promise.catch(() => undefined)
   stopRequest.signal.addEventListener('abort', () => ended.reject(stopRequest.signal.reason))
-  let service: Service | undefined
+  let creating: Promise<Service> | undefined
   let status: number
   try {
     const { config } = await loadConfig(settings, sources)
@@ -73,7 +75,8 @@ export async function runService<Given extends Settings & LogSettings>({
       requestStop: (by: string) => stopRequest.ask(by),
       fail: ended.reject,
     }
-    service = await Promise.race([create(context), ended.promise])
+    creating = Promise.resolve(create(context))
+    const service = await Promise.race([creating, ended.promise])
     const url = await Promise.race([service.start(), ended.promise])
     process.send?.({ type: 'started', ...(url === undefined ? {} : { url }) })
     await ended.promise
@@ -82,7 +85,8 @@ export async function runService<Given extends Settings & LogSettings>({
     status = stopRequest.signal.aborted ? 0 : report(error, logger)
   }
   try {
-    await service?.stop()
+    // It may be asked to stop while it is being created: what comes of that is stopped too.
+    await (await settledWithin(LINGER_MS, creating))?.stop()
   } catch (error) {
     status = report(error, logger)
   }
@@ -91,6 +95,18 @@ export async function runService<Given extends Settings & LogSettings>({
   if (process.connected) process.disconnect()
   exitSoon(status, logger)
   return status
+}
+
+/** What the promise resolves with; `undefined` when it takes too long, or rejects, which is told elsewhere. */
+async function settledWithin<Value>(ms: number, promise: Promise<Value> | undefined): Promise<Value | undefined> {
+  const over = new AbortController()
+  try {
+    return await Promise.race([promise, sleep(ms, undefined, { signal: over.signal })])
+  } catch {
+    return undefined
+  } finally {
+    over.abort()
+  }
 }
 
 function report(error: unknown, logger: Logger | undefined): number {
