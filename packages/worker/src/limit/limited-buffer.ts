@@ -69,7 +69,7 @@ export function createLimitedBuffer({
     }
   }
 
-  const holdBack = (limited: LimitedLine, unit: WorkUnit): void => {
+  const holdBack = (limited: LimitedLine, unit: WorkUnit, closed: RateLimiter): void => {
     const { limiters } = limited
     if (limited.heldBack !== unit && limiters.some((limiter) => limiter.isExhausted())) {
       limited.heldBack = unit
@@ -77,9 +77,8 @@ export function createLimitedBuffer({
     }
     trim(limited)
     if (limited.line.size === 0) return
-    // One after the other: a permit of one limiter would only get old while another is closed.
-    const closed = limiters.find((limiter) => !limiter.isOpen())
-    closed?.awaitOpening(Math.min(limited.line.items, freeSlots()))
+    // The one that was found closed, even if it has opened this instant: nobody else would look again.
+    closed.awaitOpening(Math.min(limited.line.items, freeSlots()))
   }
 
   return {
@@ -104,7 +103,9 @@ export function createLimitedBuffer({
       for (const limited of lines.values()) {
         const { first } = limited.line
         if (first === undefined) continue
-        if (!limited.limiters.every((limiter) => limiter.isOpen())) holdBack(limited, first)
+        // One after the other: a permit of one limiter would only get old while another is closed.
+        const closed = limited.limiters.find((limiter) => !limiter.isOpen())
+        if (closed !== undefined) holdBack(limited, first, closed)
         else if (best === undefined || compareUnits(first, best) < 0) {
           best = first
           from = limited
