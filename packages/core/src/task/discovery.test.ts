@@ -124,10 +124,12 @@ describe('discovery fails', () => {
   })
 
   it.each([
-    ['throws', "throw new Error('no database')", /no database/],
+    ['throws', "\n  throw new Error('no database')", /broken\.ts:2:9 .*no database$/],
+    ['throws nothing', 'throw undefined', /broken\.ts .*threw undefined, which is not an Error/],
     ['throws what is not an error', "throw 'no database'", /no database/],
     ['imports what is not there', "import 'a-package-that-is-not-installed'", /a-package-that-is-not-installed/],
-    ['is not valid code', 'export const = 1', /could not be imported/],
+    ['is not valid code', '\nexport const = 1', /broken\.ts\S* could not be imported/],
+    ['is a mistake of its own', 'export const a = nothing', /broken\.ts:1:\d+ .*nothing is not defined/],
     ['breaks a rule', moduleOf('a b'), /name is "a b"/],
   ])('when a module %s, naming the file and the cause', async (_, text, cause) => {
     await write({ 'src/tasks/broken.ts': text })

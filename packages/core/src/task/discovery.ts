@@ -2,6 +2,7 @@ import { glob, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { inspect } from 'node:util'
 import { ConfigurationError } from '../errors/blockmill-error.ts'
 import { isTaskDefinition } from './define-task.ts'
 import { createTaskRegistry, type RegisteredTask, type TaskRegistry } from './registry.ts'
@@ -110,10 +111,22 @@ async function definitionsIn(file: string): Promise<RegisteredTask['definition']
     const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>
     return Object.values(module).filter(isTaskDefinition)
   } catch (error) {
+    const reason = error instanceof Error ? error.message : `it threw ${inspect(error)}, which is not an Error`
     throw new ConfigurationError(
       'TASK_MODULE_FAILED',
-      `Task module ${file} could not be imported: ${error instanceof Error ? error.message : String(error)}`,
+      `Task module ${file}${positionIn(file, error)} could not be imported: ${reason}`,
       { cause: error },
     )
   }
+}
+
+/** The place in the module that an error came from or went through, as `:line:column`; empty where its stack names none. */
+function positionIn(file: string, error: unknown): string {
+  const stack = error instanceof Error ? String(error.stack) : ''
+  for (const name of [pathToFileURL(file).href, file]) {
+    const line = stack.split('\n').find((one) => one.includes(`${name}:`))
+    const [position] = /^(:\d+)+/.exec(line?.split(name, 2)[1] ?? '') ?? []
+    if (position !== undefined) return position
+  }
+  return ''
 }
