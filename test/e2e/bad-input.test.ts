@@ -15,7 +15,8 @@ let system: WorkSystem
 let worker: ServiceProcess
 
 beforeAll(async () => {
-  system = await startWorkSystem(broker, database)
+  // A task that no worker knows waits some four hundred times the smallest delay for one that does.
+  system = await startWorkSystem(broker, database, { smallestDelay: '5ms' })
   worker = await system.startWorker({ name: WORKER, queue: QUEUE, tasks: 'bad-input-tasks', concurrency: 4 })
 })
 afterAll(async () => {

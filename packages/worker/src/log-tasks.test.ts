@@ -14,7 +14,7 @@ const WARN = 40
 const run = (): void => undefined
 
 it('says how many tasks there are and lists them', () => {
-  const lines = linesFor(defineTask({ name: 'b', run }), defineTask({ name: 'a', run }))
+  const lines = linesFor(defineTask({ name: 'b', timeout: '1m', run }), defineTask({ name: 'a', timeout: '25m', run }))
   expect(lines.map(({ msg, task }) => [msg, task])).toEqual([
     ['Synced 2 tasks', undefined],
     ['Task', 'a'],
@@ -25,9 +25,10 @@ it('says how many tasks there are and lists them', () => {
 it.each([
   [
     'a back-off that never grows',
-    defineTask({ name: 'a', retry: { backoff: { type: 'exponential', base: '1m' } }, run }),
+    defineTask({ name: 'a', timeout: '1m', retry: { backoff: { type: 'exponential', base: '1m' } }, run }),
   ],
-  ['a timeout longer than the broker waits for an ack', defineTask({ name: 'a', timeout: '31m', run })],
+  ['a timeout that may be longer than the broker waits for an ack', defineTask({ name: 'a', timeout: '26m', run })],
+  ['no timeout', defineTask({ name: 'a', run })],
 ])('warns of %s', (_, definition) => {
   expect(linesFor(definition).filter(({ level }) => level === WARN)).toHaveLength(1)
 })

@@ -5,12 +5,14 @@ import {
   serializeError,
   type TaskEvent,
   type TaskItem,
+  type TaskMessage,
 } from '@blockmill/core'
 import type { Admission, Refusal } from './consume/intake.ts'
 import { CANCEL_REASON } from './control/worker-control.ts'
+import { createSuspectBuffer } from './consume/suspect-buffer.ts'
 import { createUnitBuffer } from './consume/unit-buffer.ts'
 import { createUnitTable } from './consume/unit-table.ts'
-import { isLive, type WorkUnit } from './consume/work-unit.ts'
+import { deliveryCount, isLive, type WorkUnit } from './consume/work-unit.ts'
 import { type Attempt, createAttempt } from './execute/attempt.ts'
 import { failedOutcome, type Outcome } from './execute/outcome.ts'
 import type { RateLimits } from './limit/rate-limits.ts'
@@ -33,6 +35,8 @@ export interface TaskFlow {
   giveBackHeld(queue: string): void
   /** Starts what is held of a broker queue, and what arrives. */
   release(queue: string): void
+  /** Gives back what has waited for a slot since before this time, in Unix milliseconds. */
+  giveBackOlder(sinceMs: number): void
   /** Starts no more. What runs goes on, what arrives waits to be given back. */
   close(): void
   /** Gives back what was not started, and everything that still arrives. */
@@ -75,13 +79,21 @@ export function createTaskFlow({
   now,
 }: TaskFlowOptions): TaskFlow {
   const freeSlots = (): number => concurrency - running.size
-  const buffer = limits?.createBuffer({ freeSlots, onOpen: fillSlots, onSetAside: setAside }) ?? createUnitBuffer()
+  const buffer = createSuspectBuffer({
+    buffer: limits?.createBuffer({ freeSlots, onOpen: fillSlots, onSetAside: setAside }) ?? createUnitBuffer(),
+    isQuiet: () => unacked === 0,
+    onSendBack: sendBack,
+    onAlone: logSuspect,
+    onReady: fillSlots,
+  })
   const units = createUnitTable()
   const running = new Set<Attempt>()
   /** Broker queues of which nothing is started, with what they had delivered. */
   const onHold = new Map<string, WorkUnit[]>()
   /** Messages that are on their way to the delay exchange or the dead queue. */
   let forwarding = 0
+  /** Attempts that were started and messages that were sent back, of which the broker has not confirmed all that they cause. */
+  let unacked = 0
   let phase: 'open' | 'closed' | 'given back' = 'open'
   let abandoned = false
   let idleWaiters: (() => void)[] = []
@@ -99,6 +111,10 @@ export function createTaskFlow({
       case 'early':
         forwarding += 1
         settler.delay(delivery, admission.message, admission.remainingMs, () => forwarded(delivery))
+        break
+      case 'unknown':
+        forwarding += 1
+        settler.defer(delivery, admission, () => forwarded(delivery))
         break
       case 'dead':
         logBurial(delivery, admission)
@@ -145,6 +161,7 @@ export function createTaskFlow({
 
   function start(unit: WorkUnit, item: TaskItem): void {
     const attempt = createAttempt(unit, item, now())
+    unacked += 1
     const { definition, message } = unit
     if (isCancelled({ taskId: item.id, generation: message.generation ?? 0 })) {
       settle(attempt, { type: 'cancelled', reason: CANCEL_REASON }, { ran: false })
@@ -175,13 +192,18 @@ export function createTaskFlow({
     if (settled.followUp !== undefined && !isLive(unit)) {
       // The broker delivers this attempt again; to carry it on from here as well would make two tasks out of one.
       leave(unit)
+      unacked -= 1
       return
     }
+    const onConfirmed = (): void => {
+      partSettled(unit)
+      oneAcked()
+    }
     try {
-      settler.settle(settled, () => partSettled(unit))
+      settler.settle(settled, onConfirmed)
     } catch (error) {
       // The result was changed by code that still holds it, after it was found to be JSON.
-      settler.settle(plan(attempt, failedOutcome(error)), () => partSettled(unit))
+      settler.settle(plan(attempt, failedOutcome(error)), onConfirmed)
     }
     metrics.ended(
       unit.definition,
@@ -211,15 +233,31 @@ export function createTaskFlow({
     checkIdle()
   }
 
+  function oneAcked(): void {
+    unacked -= 1
+    if (unacked === 0) fillSlots()
+  }
+
   function giveBack(unit: WorkUnit): void {
-    if (unit.started === 0) {
+    // To be given back counts like a crash on RabbitMQ before 4. Once is harmless; after that it is sent back as a new message.
+    if (isWhole(unit) && deliveryCount(unit) === 0) {
       for (const delivery of unit.deliveries) delivery.requeue()
+      leave(unit)
+    } else sendBack(unit)
+  }
+
+  function sendBack(unit: WorkUnit): void {
+    if (!isLive(unit)) {
       leave(unit)
       return
     }
-    // Some of its items have run or run now, so it cannot go back whole: the rest goes back as a message of its own.
-    unit.unsettled -= unit.items.length - unit.started - 1
-    settler.giveBackRest(unit, () => partSettled(unit))
+    unacked += 1
+    sendOn(unit, (message, onConfirmed) => {
+      settler.sendBack(message, () => {
+        onConfirmed()
+        oneAcked()
+      })
+    })
   }
 
   function setAside(unit: WorkUnit, waitMs: number): void {
@@ -227,18 +265,25 @@ export function createTaskFlow({
       leave(unit)
       return
     }
+    sendOn(unit, (message, onConfirmed) => {
+      settler.setAside({ ...message, notBefore: isoTime(now() + waitMs) }, waitMs, onConfirmed)
+    })
+  }
+
+  /** Lets what was not started of a unit go on as a new message. */
+  function sendOn(unit: WorkUnit, send: (message: TaskMessage, onConfirmed: () => void) => void): void {
     const items = unit.items.slice(unit.started)
-    const message = { ...unit.message, items, notBefore: isoTime(now() + waitMs) }
-    if (items.length < unit.message.items.length) {
+    const message = { ...unit.message, items }
+    if (!isWhole(unit)) {
       // Some of its items have run or run now, or were refused: the rest goes as a message of its own.
       unit.unsettled -= items.length - 1
-      settler.setAside(message, waitMs, () => partSettled(unit))
+      send(message, () => partSettled(unit))
       return
     }
     // Forgotten at once: when it comes back, it must neither join this delivery nor count as finished with it.
     units.remove(unit)
     forwarding += 1
-    settler.setAside(message, waitMs, () => {
+    send(message, () => {
       for (const delivery of unit.deliveries) delivery.ack()
       forwarding -= 1
       checkIdle()
@@ -261,6 +306,14 @@ export function createTaskFlow({
     { reason, error }: { readonly reason: string; readonly error: string },
   ): void {
     logger.warn({ queue, reason, error }, 'message is put on the dead queue')
+  }
+
+  function logSuspect(unit: WorkUnit): void {
+    const { task, items } = unit.message
+    logger.warn(
+      { task, taskId: items[0]?.id, deliveries: deliveryCount(unit) },
+      'message was delivered often without an outcome, as if it ended its workers: it runs alone',
+    )
   }
 
   function logEvent(event: TaskEvent): void {
@@ -305,6 +358,12 @@ export function createTaskFlow({
       onHold.delete(queue)
       fillSlots()
     },
+    giveBackOlder(sinceMs) {
+      if (phase !== 'open') return
+      for (const unit of buffer.remove(({ arrivedAtMs, started }) => started === 0 && arrivedAtMs < sinceMs))
+        giveBack(unit)
+      checkIdle()
+    },
     close() {
       phase = 'closed'
     },
@@ -326,4 +385,9 @@ export function createTaskFlow({
       await promise
     },
   }
+}
+
+/** True when nothing of the message was started or refused: it can go back as it came. */
+function isWhole({ started, items, message }: WorkUnit): boolean {
+  return started === 0 && items.length === message.items.length
 }

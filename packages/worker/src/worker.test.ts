@@ -118,15 +118,16 @@ describe('retries', () => {
 
 describe('what cannot be tried', () => {
   it('goes to the dead queue as it came, with the reason, and the worker lives on', async () => {
-    const { broker, publish, worker, events } = await setUp(() => undefined)
+    const { broker, publish, worker, events } = await setUp(() => undefined, { smallestDelayMs: 1 })
     const { topology } = broker
     const poison = { exchange: topology.exchanges.tasks, routingKey: 'task.default.normal', type: 'x' }
     await broker.publisher.publish({ ...poison, body: Buffer.from('{"v":1'), headers: { 'x-death': [] } })
     await publish(message({ task: 'gone' }), message())
     await waitFor(() => events().length === 1, { describe: 'the sound task to run', ...inTime })
+    const dead = broker.ready(topology.deadQueue)
+    await waitFor(() => dead.length === 2, { describe: 'two messages to be dead', ...inTime })
     await worker.drain()
 
-    const dead = broker.ready(topology.deadQueue)
     expect(dead.map(({ headers }) => headers?.[DEAD_HEADERS.reason])).toEqual(['invalid_message', 'unknown_task'])
     expect(dead[0]?.body.toString()).toBe('{"v":1')
     expect(dead[0]?.headers).toEqual({
@@ -136,6 +137,19 @@ describe('what cannot be tried', () => {
       [DEAD_HEADERS.worker]: 'w1',
     })
     expect(broker.unsettled).toBe(0)
+  })
+
+  it('waits for a worker that knows its task', async () => {
+    const { broker, publish, worker, join } = await setUp(() => undefined, { smallestDelayMs: 20 })
+    await publish(message({ task: 'later' }))
+    await waitFor(() => broker.published.length > 1, { describe: 'the message to wait', ...inTime })
+    await worker.stop()
+    const ran = gate()
+    const deployed = join([defineTask({ name: 'later', run: ran.open })], { smallestDelayMs: 20 })
+    await deployed.start()
+    await ran.wait()
+    await deployed.stop()
+    expect(broker.ready(broker.topology.deadQueue)).toEqual([])
   })
 
   it('fails as expired when its time has passed', async () => {
@@ -340,6 +354,25 @@ it('runs a deliberate re-run of a task even while the task runs', async () => {
   expect(run).toHaveBeenCalledTimes(2)
 })
 
+it('gives back what waits five minutes for a slot, since the broker counts that to the time for an ack', async () => {
+  vi.useFakeTimers()
+  const running = gate()
+  const { broker, publish, worker } = await setUp(() => running.wait(), { concurrency: 1 })
+  const queue = 'blockmill.work.default.normal'
+  await publish(message({ items: [item(1)] }), message({ items: [item(2)] }))
+  const requeued = () => broker.published.filter(({ exchange }) => exchange === broker.topology.exchanges.redeliver)
+  await vi.advanceTimersByTimeAsync(4 * 60_000)
+  expect(requeued()).toHaveLength(0)
+  await vi.advanceTimersByTimeAsync(6 * 60_000)
+  // The first time it goes back as it is, the second time as a new message, so that its count does not grow.
+  expect(requeued()).toHaveLength(1)
+  expect([broker.unsettled, broker.ready(queue).length]).toEqual([2, 0])
+  running.open()
+  const stopped = worker.stop()
+  await vi.advanceTimersByTimeAsync(5_000)
+  await stopped
+})
+
 describe('stopping', () => {
   it('gives back what was not started, finishes what runs, and says farewell', async () => {
     const running = gate()
@@ -357,6 +390,30 @@ describe('stopping', () => {
     expect(broker.unsettled).toBe(0)
     expect(heartbeats().at(-1)).toMatchObject({ stopping: true, running: [] })
     expect(worker.notReadyBecause()).toEqual(['the worker does not consume'])
+  })
+
+  it('does not bring what waits nearer to the delivery limit, however often workers are replaced', async () => {
+    const { broker, worker, publish, join } = await setUp(() => undefined, { concurrency: 1 })
+    await worker.stop()
+    for (let block = 0; block < 6; block += 1) await publish(message({ items: [item(block)] }))
+    const counts: number[] = []
+    for (let replaced = 0; replaced < 25; replaced += 1) {
+      const running = gate()
+      const next = join([defineTask({ name: 'noop', run: () => running.wait() })], { concurrency: 1, graceMs: 1 })
+      await next.start()
+      const stopped = next.stop()
+      await stopped
+      running.open()
+      const waiting = broker.ready('blockmill.work.default.normal')
+      expect(waiting).toHaveLength(6)
+      counts.push(
+        ...waiting
+          .map(({ deliveryCount }) => deliveryCount)
+          .sort((a, b) => a - b)
+          .slice(0, 5),
+      )
+    }
+    expect(Math.max(...counts)).toBeLessThanOrEqual(1)
   })
 
   it('aborts what still runs at the end of the grace and leaves it unacked, whatever it does then', async () => {

@@ -12,6 +12,7 @@ import {
 } from '@blockmill/core'
 import { createIntake } from './consume/intake.ts'
 import { createLaneConsumers } from './consume/lane-consumers.ts'
+import { LONGEST_WAIT_FOR_SLOT_MS } from './consume/work-unit.ts'
 import { cancellable } from './control/cancellable.ts'
 import { createCancelledTasks } from './control/cancelled-tasks.ts'
 import { createLaneStates } from './control/lane-states.ts'
@@ -70,6 +71,9 @@ export interface WorkerOptions {
 
 /** Time for the last events and the last heartbeat when the grace is over. */
 const FAREWELL_MS = 2_000
+
+/** How often the worker looks for messages that have waited too long for a slot. */
+const WAIT_CHECK_MS = 30_000
 
 /** More than this many unconfirmed events mean that the broker is slow or away: progress is then not reported. */
 const PROGRESS_BACKLOG = 1_000
@@ -152,7 +156,7 @@ export function createWorker({
   const flow: TaskFlow = createTaskFlow({
     concurrency: config.concurrency,
     limits,
-    admit: createIntake({ registry, chainId: chain?.id, now }),
+    admit: createIntake({ registry, chainId: chain?.id, smallestDelayMs: config.smallestDelayMs, now }),
     isCancelled: (task) => cancelled.has(task),
     execute: cancellable(execute, { graceMs: config.stuckGraceMs, onStuck }),
     plan: (attempt, outcome) => planSettlement(attempt, outcome, now(), rules),
@@ -209,6 +213,7 @@ export function createWorker({
   let starting: Promise<void> | undefined
   let stopping: Promise<void> | undefined
   let consuming = false
+  let waitCheck: NodeJS.Timeout | undefined
 
   async function begin(): Promise<void> {
     if (mode !== 'new') return
@@ -219,6 +224,7 @@ export function createWorker({
     await consumers.start()
     if (!isRunning()) return
     consuming = true
+    waitCheck = setInterval(() => flow.giveBackOlder(now() - LONGEST_WAIT_FOR_SLOT_MS + WAIT_CHECK_MS), WAIT_CHECK_MS)
     const { name, queues, concurrency, prefetch } = config
     logger.info({ worker: name, queues, concurrency, prefetch }, 'worker consumes')
   }
@@ -227,6 +233,7 @@ export function createWorker({
     const wasRunning = mode === 'running'
     mode = 'stopping'
     consuming = false
+    clearInterval(waitCheck)
     if (wasRunning) {
       flow.close()
       if (!(await within(config.graceMs, finish()))) abandon()

@@ -80,7 +80,7 @@ let sequence = 0
 export function unit(definition: AnyTaskDefinition, changes: Partial<TaskMessage> = {}): WorkUnit {
   const task = message({ task: definition.name, ...changes })
   sequence += 1
-  return createWorkUnit(delivery(task), task, definition, { sequence })
+  return createWorkUnit(delivery(task), task, definition, { arrivedAtMs: 0, sequence })
 }
 
 export function registry(...definitions: readonly AnyTaskDefinition[]): TaskRegistry {

@@ -175,7 +175,9 @@ it('puts poison on the dead queue with the reason, and goes on with what is soun
       delivery.ack()
     },
   })
-  await startWorker('poisoned', [defineTask({ name: 'poisoned', run: () => undefined })])
+  await startWorker('poisoned', [defineTask({ name: 'poisoned', run: () => undefined })], {
+    config: { smallestDelayMs: 5 },
+  })
   const routingKey = topology.taskKey('poisoned', 'normal')
   const poison = { exchange: topology.exchanges.tasks, routingKey, type: 'blockmill.task.v1' }
   await publisher.publish({ ...poison, body: Buffer.from('{"v":1,"__proto__":{}}') })

@@ -2,7 +2,7 @@ import { defineTask } from '@blockmill/core'
 import { Type } from 'typebox'
 import { describe, expect, it } from 'vitest'
 import { delivery, item, message, registry } from '../../test/messages.ts'
-import { createIntake } from './intake.ts'
+import { createIntake, UNKNOWN_TASK_HEADER } from './intake.ts'
 
 const NOW = Date.parse('2026-01-01T00:00:00.000Z')
 const tasks = registry(
@@ -10,7 +10,7 @@ const tasks = registry(
   defineTask({ name: 'typed', schema: Type.Object({ netuid: Type.Integer() }), run: () => undefined }),
 )
 
-const options = { registry: tasks, now: () => NOW }
+const options = { registry: tasks, smallestDelayMs: 1_000, now: () => NOW }
 const admit = createIntake({ ...options, chainId: 'dev' })
 
 /** A sound message as text, with changes that its type forbids. */
@@ -37,8 +37,9 @@ describe('what cannot be tried', () => {
     })
   })
 
-  it('is a task that the worker does not know', () => {
-    expect(admit(delivery(message({ task: 'gone' })))).toMatchObject({
+  it('is a task that neither this worker knows nor any that it waited for', () => {
+    const waited = { headers: { [UNKNOWN_TASK_HEADER]: 5 } }
+    expect(admit(delivery(message({ task: 'gone' }), waited))).toMatchObject({
       type: 'dead',
       reason: 'unknown_task',
       error: expect.stringContaining("'gone'") as string,
@@ -94,5 +95,26 @@ describe('a message before its time', () => {
   it('has waited since the end of its delay, not since it was scheduled', () => {
     const { unit } = admitAt('2025-12-31T23:00:00.000Z') as { unit: { dueAtMs: number } }
     expect(unit.dueAtMs).toBe(Date.parse('2025-12-31T23:00:00.000Z'))
+  })
+})
+
+describe('a task that the worker does not know', () => {
+  const admitAfter = (waits: unknown) =>
+    admit(delivery(message({ task: 'gone' }), { headers: { [UNKNOWN_TASK_HEADER]: waits } }))
+
+  it('waits five times, longer each time, for a worker that knows it', () => {
+    const waits = [undefined, 1, 2, 3, 4].map(admitAfter)
+    expect(waits).toMatchObject([
+      { type: 'unknown', waits: 1, waitMs: 1_000 },
+      { type: 'unknown', waits: 2, waitMs: 5_000 },
+      { type: 'unknown', waits: 3, waitMs: 15_000 },
+      { type: 'unknown', waits: 4, waitMs: 60_000 },
+      { type: 'unknown', waits: 5, waitMs: 300_000 },
+    ])
+    expect(admitAfter(5).type).toBe('dead')
+  })
+
+  it('waits from the start when the count in its header is none', () => {
+    for (const count of ['5', -1, Number.NaN, null]) expect(admitAfter(count)).toMatchObject({ waits: 1 })
   })
 })

@@ -16,6 +16,8 @@ export type Admission =
   | { readonly type: 'run'; readonly unit: WorkUnit; readonly refused?: Refusal }
   /** Its delay is not over; the rest is waited for in the broker. */
   | { readonly type: 'early'; readonly message: TaskMessage; readonly remainingMs: number }
+  /** Its task is not registered here. A worker with newer code may know it, or this one after the next deployment. */
+  | { readonly type: 'unknown'; readonly message: TaskMessage; readonly waits: number; readonly waitMs: number }
   /** It cannot be run by anybody, or not by this worker: it goes to the dead queue as it came. */
   | { readonly type: 'dead'; readonly reason: DeadReason; readonly error: string }
 
@@ -25,15 +27,26 @@ export interface Refusal {
   readonly error: string
 }
 
+/**
+ * How often and how long a message waits for a worker that knows its task, in smallest delays: some six minutes in all by default, for
+ * the time in which workers are replaced.
+ */
+const WAITS_FOR_TASK = [1, 5, 15, 60, 300] as const
+
+/** Header of a message that counts these waits. */
+export const UNKNOWN_TASK_HEADER = 'x-blockmill-unknown-task'
+
 export interface IntakeOptions {
   readonly registry: TaskRegistry
   /** The chain that the worker has access to; without, it takes tasks of every chain. */
   readonly chainId: string | undefined
+  /** The smallest delay there is. */
+  readonly smallestDelayMs: number
   readonly now: () => number
 }
 
 /** Decides what is to be done with each delivery: decoded, checked against the task definitions, and looked at for its time. */
-export function createIntake({ registry, chainId, now }: IntakeOptions) {
+export function createIntake({ registry, chainId, smallestDelayMs, now }: IntakeOptions) {
   let sequence = 0
 
   return function admit(delivery: Delivery): Admission {
@@ -49,7 +62,10 @@ export function createIntake({ registry, chainId, now }: IntakeOptions) {
     }
     const definition = registry.get(message.task)
     if (definition === undefined) {
-      const error = `No task named '${message.task}' is registered in this worker. Deploy the tasks package that has it, then replay the message.`
+      const waits = countWaits(delivery)
+      const wait = WAITS_FOR_TASK[waits]
+      if (wait !== undefined) return { type: 'unknown', message, waits: waits + 1, waitMs: wait * smallestDelayMs }
+      const error = `No task named '${message.task}' is registered in this worker, nor was in any that the message waited for. Deploy a tasks package with a new task to the workers first, then to the scheduler.`
       return { type: 'dead', reason: 'unknown_task', error }
     }
     // Never early, not even by a little: where clocks differ, this costs one more round of the smallest delay.
@@ -59,10 +75,16 @@ export function createIntake({ registry, chainId, now }: IntakeOptions) {
     const { fit, unfit, problems } = sortItems(message.items, definition.schema)
     if (fit.length === 0) return { type: 'dead', reason: 'invalid_args', error: problems.join('; ') }
     sequence += 1
-    const unit = createWorkUnit(delivery, message, definition, { items: fit, sequence })
+    const unit = createWorkUnit(delivery, message, definition, { items: fit, arrivedAtMs: now(), sequence })
     if (unfit.length === 0) return { type: 'run', unit }
     return { type: 'run', unit, refused: { message: { ...message, items: unfit }, error: problems.join('; ') } }
   }
+}
+
+/** What is no count of ours counts as none. */
+function countWaits({ headers }: Delivery): number {
+  const waits = headers[UNKNOWN_TASK_HEADER]
+  return typeof waits === 'number' && waits >= 0 ? Math.floor(waits) : 0
 }
 
 function sortItems(items: TaskItem[], schema: ArgsSchema | undefined) {

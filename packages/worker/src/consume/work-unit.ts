@@ -1,5 +1,11 @@
 import { type AnyTaskDefinition, type Delivery, LANES, type TaskItem, type TaskMessage } from '@blockmill/core'
 
+/**
+ * A message that has waited longer for a slot is given back, to be delivered anew. RabbitMQ counts the time from the delivery to the
+ * ack, half an hour by default, so what it waits is lost to its handler.
+ */
+export const LONGEST_WAIT_FOR_SLOT_MS = 5 * 60_000
+
 /** A message that a worker holds, and how far its items have come. It is acked when each of them is settled. */
 export interface WorkUnit {
   /** The same for every delivery of the same message: see `unitKey`. */
@@ -18,6 +24,8 @@ export interface WorkUnit {
   readonly scheduledAtMs: number
   /** When it was allowed to run, in Unix milliseconds: the end of a deliberate delay, or when it was scheduled. */
   readonly dueAtMs: number
+  /** When it was delivered, in Unix milliseconds. */
+  readonly arrivedAtMs: number
   /** Order of arrival, which decides between messages of the same age. */
   readonly sequence: number
   /** Items handed out to be run so far. */
@@ -38,7 +46,11 @@ export function createWorkUnit(
   delivery: Delivery,
   message: TaskMessage,
   definition: AnyTaskDefinition,
-  { items = message.items, sequence }: { readonly items?: readonly TaskItem[]; readonly sequence: number },
+  {
+    items = message.items,
+    arrivedAtMs,
+    sequence,
+  }: { readonly items?: readonly TaskItem[]; readonly arrivedAtMs: number; readonly sequence: number },
 ): WorkUnit {
   const scheduledAtMs = Date.parse(message.scheduledAt)
   return {
@@ -50,6 +62,7 @@ export function createWorkUnit(
     laneRank: LANES.indexOf(message.lane),
     scheduledAtMs,
     dueAtMs: message.notBefore === undefined ? scheduledAtMs : Date.parse(message.notBefore),
+    arrivedAtMs,
     sequence,
     started: 0,
     unsettled: items.length,
@@ -60,6 +73,11 @@ export function createWorkUnit(
 /** True while at least one delivery of the unit can be acked. When none can, the broker will deliver the message again. */
 export function isLive(unit: WorkUnit): boolean {
   return unit.deliveries.some((delivery) => delivery.isLive())
+}
+
+/** How often the message was given out before without an outcome, as the broker counts it. */
+export function deliveryCount({ deliveries }: WorkUnit): number {
+  return deliveries[0]?.deliveryCount ?? 0
 }
 
 /** Negative when `a` runs before `b`: lane, then priority (lower first), then age, then arrival. */

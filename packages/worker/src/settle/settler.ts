@@ -8,7 +8,7 @@ import {
   type TaskMessage,
   taskMessageCodec,
 } from '@blockmill/core'
-import type { WorkUnit } from '../consume/work-unit.ts'
+import { UNKNOWN_TASK_HEADER } from '../consume/intake.ts'
 import type { ConfirmedPublish } from './confirmed-publish.ts'
 import type { EventBatcher } from './event-batcher.ts'
 import type { SettlementPlan } from './settlement-plan.ts'
@@ -19,6 +19,12 @@ export interface Settler {
   settle(plan: SettlementPlan, onConfirmed: () => void): void
   /** Sends a message that came before its time round again, for the rest of its delay. */
   delay(delivery: Delivery, message: TaskMessage, remainingMs: number, onConfirmed: () => void): void
+  /** Lets a message as it came wait for a worker that knows its task. */
+  defer(
+    delivery: Delivery,
+    wait: { message: TaskMessage; waits: number; waitMs: number },
+    onConfirmed: () => void,
+  ): void
   /** Sends a task that is over its rate limit round, to come back after the wait. No attempt is used and nothing is recorded. */
   setAside(message: TaskMessage, waitMs: number, onConfirmed: () => void): void
   /** Puts a message that cannot be tried on the dead queue: as it came, or the part of it that is given. */
@@ -27,8 +33,8 @@ export interface Settler {
     why: { reason: DeadReason; error: string; part?: TaskMessage },
     onConfirmed: () => void,
   ): void
-  /** Puts the items of a chunk that were not started back on its queue, as a message of their own. */
-  giveBackRest(unit: WorkUnit, onConfirmed: () => void): void
+  /** Puts a message, or what is left of it, back on its queue as a new one: the broker counts its deliveries from zero. */
+  sendBack(message: TaskMessage, onConfirmed: () => void): void
 }
 
 export interface SettlerOptions {
@@ -53,7 +59,12 @@ export function createSettler({ worker, broker, publish, events, ladder }: Settl
   const confirm = (published: Promise<void>, onConfirmed: () => void): void =>
     void published.then(onConfirmed, () => undefined)
 
-  const publishDelayed = (message: TaskMessage, stepMs: number, body: Buffer): Promise<void> =>
+  const publishDelayed = (
+    message: TaskMessage,
+    stepMs: number,
+    body: Buffer,
+    headers?: Readonly<Record<string, unknown>>,
+  ): Promise<void> =>
     publish(
       {
         exchange: topology.exchanges.delay,
@@ -62,6 +73,7 @@ export function createSettler({ worker, broker, publish, events, ladder }: Settl
         body,
         type: TASK_MESSAGE_TYPE,
         messageId: messageId(message),
+        ...(headers !== undefined && { headers }),
         // Without a queue behind it the message would vanish: this exchange has no binding that takes everything.
         mandatory: true,
       },
@@ -88,6 +100,11 @@ export function createSettler({ worker, broker, publish, events, ladder }: Settl
       confirm(publishDelayed(message, exactStep(ladder, remainingMs), delivery.body), onConfirmed)
     },
 
+    defer({ body }, { message, waits, waitMs }, onConfirmed) {
+      const stepMs = exactStep(ladder, waitMs)
+      confirm(publishDelayed(message, stepMs, body, { [UNKNOWN_TASK_HEADER]: waits }), onConfirmed)
+    },
+
     setAside(message, waitMs, onConfirmed) {
       confirm(publishDelayed(message, exactStep(ladder, waitMs), taskMessageCodec.encode(message)), onConfirmed)
     },
@@ -110,15 +127,14 @@ export function createSettler({ worker, broker, publish, events, ladder }: Settl
       confirm(published, onConfirmed)
     },
 
-    giveBackRest({ message, items, started }, onConfirmed) {
-      const rest = { ...message, items: items.slice(started) }
+    sendBack(message, onConfirmed) {
       const published = publish({
         // Through the exchange that the monitor does not listen to: these tasks are on record already.
         exchange: topology.exchanges.redeliver,
         routingKey: topology.taskKey(message.queue, message.lane),
-        body: taskMessageCodec.encode(rest),
+        body: taskMessageCodec.encode(message),
         type: TASK_MESSAGE_TYPE,
-        messageId: messageId(rest),
+        messageId: messageId(message),
       })
       confirm(published, onConfirmed)
     },
