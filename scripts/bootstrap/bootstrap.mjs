@@ -59,8 +59,11 @@ async function prepare() {
 }
 
 function locked(action) {
-  const onWait = (owner) => say(`Another set-up is at work here (process ${owner}); waiting for it …`)
-  return withLock(path.join(toolsFolder(ROOT), 'setup.lock'), { onWait }, action)
+  const file = path.join(toolsFolder(ROOT), 'setup.lock')
+  // The number may by now be that of a process that has nothing to do with this: only a person can tell.
+  const onWait = (owner) =>
+    say(`Another set-up is at work here (process ${owner}); waiting for it … If that is something else, delete ${file}`)
+  return withLock(file, { onWait }, action)
 }
 
 async function installTools(versions) {
