@@ -17,7 +17,8 @@ export function createBury({
   const { publisher, topology } = broker
   return async (delivery, reason, error) => {
     const text = error instanceof Error ? error.message : String(error)
-    logger.error(
+    // What is malformed is a mistake of its sender, of which workers warn as well; the rest may be one of ours.
+    logger[reason === 'invalid_message' ? 'warn' : 'error'](
       { reason, detail: text, messageId: delivery.messageId, type: delivery.type },
       'a message cannot be recorded; it goes to the dead queue',
     )
