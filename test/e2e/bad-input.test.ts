@@ -15,8 +15,7 @@ let system: WorkSystem
 let worker: ServiceProcess
 
 beforeAll(async () => {
-  // A task that no worker knows waits some four hundred times the smallest delay for one that does.
-  system = await startWorkSystem(broker, database, { smallestDelay: '5ms' })
+  system = await startWorkSystem(broker, database)
   worker = await system.startWorker({ name: WORKER, queue: QUEUE, tasks: 'bad-input-tasks', concurrency: 4 })
 })
 afterAll(async () => {
@@ -63,14 +62,14 @@ interface RecordedTask {
 }
 
 /** The task as the API shows it, once it is in this state. */
-async function recorded(id: string, status: string): Promise<RecordedTask> {
+async function recorded(id: string, status: string, { timeoutMs = 10_000 } = {}): Promise<RecordedTask> {
   return await waitFor(
     async () => {
       const response = await fetch(new URL(`/api/v1/tasks/${id}`, system.monitor.url))
       const task = (await response.json()) as RecordedTask
       return task.status === status && task
     },
-    { describe: `task ${id} is recorded as ${status}` },
+    { describe: `task ${id} is recorded as ${status}`, timeoutMs },
   )
 }
 
@@ -134,7 +133,8 @@ describe('a task that no worker can run', () => {
     const message = make()
     await system.publish(message)
     const [{ id }] = message.items as [TaskMessage['items'][number]]
-    expect(await recorded(id, 'dead')).toMatchObject({ reason, worker: WORKER })
+    // A task that no worker knows waits some four hundred smallest delays for one that does.
+    expect(await recorded(id, 'dead', { timeoutMs: 45_000 })).toMatchObject({ reason, worker: WORKER })
     const queue = system.broker.topology.workQueue(QUEUE, 'normal')
     expect(await letters(error)).toMatchObject([{ reason, queue }])
   })

@@ -34,18 +34,17 @@ export interface WorkerOptions {
 
 export const WORK_CHAIN = 'dev'
 
-/** Starts the monitor. Delays are from 50 ms up, unless said otherwise. */
+/** Starts the monitor. Delays are from 50 ms up. */
 export async function startWorkSystem(
   { url, namespace }: TestBroker,
   { url: databaseUrl }: TestDatabase,
-  { smallestDelay = '50ms' }: { readonly smallestDelay?: string } = {},
 ): Promise<WorkSystem> {
   // Workers only ask which chain it is: none of the tasks reads it.
   const node = await startJsonRpcServer({ port: 0, methods: { chain_getBlockHash: () => `0x${'c0'.repeat(32)}` } })
   const environment = {
     RABBITMQ_URL: url,
     BLOCKMILL_NAMESPACE: namespace,
-    BLOCKMILL_SMALLEST_DELAY: smallestDelay,
+    BLOCKMILL_SMALLEST_DELAY: '50ms',
     LOG_LEVEL: 'fatal',
   }
   const logger = createSilentLogger()
