@@ -35,7 +35,15 @@ const createService: Parameters<typeof runService<typeof workerSettings>>[0]['cr
   const registry = await discoverTasks(settings.taskPackages)
   logTasks(registry, logger)
   const topology = createTopology({ namespace, ...(monitorQueue !== undefined && { monitorQueue }) })
-  const broker = createBroker({ url: settings.brokerUrl, topology, logger, metrics, connectionName: config.name })
+  const broker = createBroker({
+    url: settings.brokerUrl,
+    topology,
+    logger,
+    metrics,
+    connectionName: config.name,
+    // The worker has waited for its confirms by then.
+    stopTimeoutMs: 2_000,
+  })
   const connection = createSubstrateConnection({ endpoints: settings.chainEndpoints, logger, metrics })
   const chain = createSubstrateAccess({ id: settings.chain, connection })
   const worker = createWorker({

@@ -9,6 +9,7 @@ import {
   type Metrics,
   RetryableError,
   type TaskRegistry,
+  within,
 } from '@blockmill/core'
 import { createIntake } from './consume/intake.ts'
 import { createLaneConsumers } from './consume/lane-consumers.ts'
@@ -71,6 +72,10 @@ export interface WorkerOptions {
 
 /** Time for the last events and the last heartbeat when the grace is over. */
 const FAREWELL_MS = 2_000
+/** The broker answers within this time that it delivers no more, or it is taken for gone. */
+const ANSWER_MS = 2_000
+/** For the last events, and for what is closed, when the broker is taken for gone: it may still read. */
+const SILENT_FAREWELL_MS = 500
 
 /** How often the worker looks for messages that have waited too long for a slot. */
 const WAIT_CHECK_MS = 30_000
@@ -236,11 +241,18 @@ export function createWorker({
     clearInterval(waitCheck)
     if (wasRunning) {
       flow.close()
-      if (!(await within(config.graceMs, finish()))) abandon()
+      const graceEndsAt = performance.now() + config.graceMs
+      // Nothing is given back before the consumers are cancelled, or it would be delivered to this worker again.
+      const answered = await within(Math.min(ANSWER_MS, config.graceMs), consumers.pause())
+      flow.giveBack()
+      const graceMs = answered || flow.running.size > 0 ? Math.max(0, graceEndsAt - performance.now()) : 0
+      if (!(await within(graceMs, flow.idle()))) abandon()
       limits.stop()
-      await within(FAREWELL_MS, Promise.all([events.flush(), heartbeat.stop(), isolation?.stop()]))
+      const farewellMs = answered ? FAREWELL_MS : SILENT_FAREWELL_MS
+      await within(farewellMs, Promise.all([events.flush(), heartbeat.stop(), isolation?.stop()]))
       stopped.abort()
-      await Promise.all([control.stop(), consumers.close()])
+      // What is not closed by then ends with the connection.
+      await within(farewellMs, Promise.all([control.stop(), consumers.close()]))
       logger.info({ worker: config.name }, 'worker stopped')
     }
     mode = 'stopped'
@@ -250,16 +262,15 @@ export function createWorker({
     return (stopping ??= end())
   }
 
-  async function finish(): Promise<void> {
-    // Nothing is given back before the consumers are cancelled, or it would be delivered to this worker again.
-    await consumers.pause()
-    flow.giveBack()
-    await flow.idle()
-  }
-
   function abandon(): void {
     const tasks = [...flow.running].map(({ item }) => item.id)
-    logger.warn({ graceMs: config.graceMs, tasks }, 'grace is over: what still runs is aborted and will be redelivered')
+    if (tasks.length === 0) logger.warn('the broker does not confirm what was done: it will deliver that again')
+    else {
+      logger.warn(
+        { graceMs: config.graceMs, tasks },
+        'grace is over: what still runs is aborted and will be redelivered',
+      )
+    }
     flow.abandon(new RetryableError('WORKER_STOPPING', 'The worker stops; this attempt will be run again by another.'))
   }
 
@@ -277,16 +288,5 @@ export function createWorker({
       ...(consuming ? [] : ['the worker does not consume']),
       ...(broker.isReady() ? [] : ['the broker is not connected, or does not take messages']),
     ],
-  }
-}
-
-/** False when the time was over first. */
-async function within(limitMs: number, work: Promise<unknown>): Promise<boolean> {
-  const { promise: timedOut, resolve } = Promise.withResolvers<boolean>()
-  const timer = setTimeout(resolve, limitMs, false)
-  try {
-    return await Promise.race([work.then(() => true), timedOut])
-  } finally {
-    clearTimeout(timer)
   }
 }

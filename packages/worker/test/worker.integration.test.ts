@@ -164,6 +164,20 @@ it('runs 500 tasks once each while its connections are cut again and again', asy
   expect([...runs.values()].filter((count) => count > 1)).toEqual([])
 })
 
+it('stops within seconds while the broker stalls and nothing runs, however long its grace', async () => {
+  const proxy = await startTcpProxy({ target: shared.url })
+  onTestFinished(() => proxy.stop())
+  const task = defineTask({ name: 'stalled', run: () => {} })
+  const worker = await startWorker('stalled', [task], { url: proxy.url, config: { graceMs: 30_000 } })
+  await publish('stalled', { items: [item(1)] })
+  await waitFor(() => succeeded('stalled').length === 1, { describe: 'the task to succeed' })
+  await worker.drain()
+  proxy.stall()
+  const begun = performance.now()
+  await worker.stop()
+  expect(performance.now() - begun).toBeLessThan(4_000)
+})
+
 it('puts poison on the dead queue with the reason, and goes on with what is sound', async () => {
   const { topology, publisher } = broker()
   const dead: Delivery[] = []

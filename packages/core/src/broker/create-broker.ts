@@ -53,6 +53,8 @@ export function createBroker(options: BrokerOptions): Broker {
 }
 
 const SET_UP_TIMEOUT_MS = 30_000
+/** For each further answer of a broker that has not given one in its time. */
+const SILENT_MS = 500
 
 class AmqpBroker implements Broker {
   readonly topology: Topology
@@ -183,20 +185,27 @@ class AmqpBroker implements Broker {
     const { consume, publish } = this.#connections
     const { stopTimeoutMs = 10_000 } = this.#options
     const subscriptions = [...this.#subscriptions]
+    let isSilent = false
     const atMost = async (work: Promise<unknown>): Promise<void> => {
       // A broker that does not answer must not keep the process from stopping.
       const timer = setTimeout(() => {
+        isSilent = true
         consume.drop(new Error(`the broker did not answer within ${stopTimeoutMs} ms`))
       }, stopTimeoutMs)
       await work
       clearTimeout(timer)
     }
     await atMost(Promise.all(subscriptions.map((subscription) => subscription.pause())))
-    await this.publisher.stop(stopTimeoutMs)
+    // Both connections lead to the same broker, but only one of them may have failed.
+    const silentMs = Math.min(SILENT_MS, stopTimeoutMs)
+    const { failed } = this.publisher
+    await this.publisher.stop(isSilent ? silentMs : stopTimeoutMs)
+    isSilent ||= this.publisher.failed > failed
     // Those who waited for the last confirms ack now what they published for.
     await turn()
     await atMost(Promise.all(subscriptions.map((subscription) => subscription.close())))
-    await Promise.all([consume.stop(), publish.stop()])
+    const closeMs = isSilent ? silentMs : stopTimeoutMs
+    await Promise.all([consume.stop(closeMs), publish.stop(closeMs)])
   }
 
   #consuming(): ManagedConnection {

@@ -118,13 +118,13 @@ export class ManagedConnection {
     this.#socket.abort(reason)
   }
 
-  /** Closes the connection with the closing handshake, for at most 5 s. Idempotent. */
-  async stop(): Promise<void> {
+  /** Closes the connection with the closing handshake, for at most this time; default 5 s. Idempotent. */
+  async stop(timeoutMs: number = CLOSE_TIMEOUT_MS): Promise<void> {
     this.#stopping.abort()
     this.#refuse(new RetryableError('BROKER_UNREACHABLE', 'The broker client was stopped.'))
     const timer = setTimeout(() => {
       this.drop(new Error('the broker did not answer the closing handshake'))
-    }, CLOSE_TIMEOUT_MS)
+    }, timeoutMs)
     // A connection that ends by itself at the same moment has reached the same goal.
     if (this.#mode === 'open') await Promise.race([this.#running, this.#connection?.close().catch(() => {})])
     else this.drop(new Error('the broker client was stopped'))

@@ -57,7 +57,7 @@ describe('an error as data', () => {
   })
 
   it('names no more than 20 classes', () => {
-    let deepest = Error
+    let deepest: new (message: string) => Error = Error
     for (let depth = 0; depth < 1_000; depth += 1) {
       deepest = class extends deepest {}
       Object.defineProperty(deepest, 'name', { value: `Error${depth}` })
