@@ -22,7 +22,7 @@ interface Row {
   readonly postpones: number
   readonly is_scheduled: boolean
   readonly is_finished: boolean
-  /** Outcomes of its earlier attempts, in order; runs that were lost with their worker left out. */
+  /** How its attempts ended, in order, each once: an attempt may have run on a worker that died and on another. */
   readonly outcomes: readonly string[]
 }
 
@@ -93,8 +93,11 @@ const RECORD = `
       and max_attempts is not null and scheduled_at is not null as is_scheduled,
     finished_at is not null and started_at is not null and worker is not null as is_finished,
     coalesce((
-      select array_agg(outcome order by task_attempt.attempt, task_attempt.postpones, outcome desc)
-      from blockmill.task_attempt where task_id = task.id and outcome <> 'lost'
+      select array_agg(outcome order by ends.attempt, ends.postpones, outcome desc)
+      from (
+        select distinct attempt, postpones, outcome from blockmill.task_attempt
+        where task_id = task.id and outcome <> 'lost'
+      ) as ends
     ), '{}') as outcomes
   from blockmill.task where block_number between $1 and $2`
 
