@@ -131,6 +131,17 @@ it('flushes everything added so far', async () => {
   await flushing
 })
 
+it('reports a failure whose error is too large without the text of that error', async () => {
+  const { batcher, sent } = setUp()
+  const error = { name: 'Huge', message: 'x'.repeat(2_000_000), classes: ['x'.repeat(2_000_000)] }
+  batcher.add({ ...event(1), type: 'failed', reason: 'exhausted', error } as TaskEvent)
+  await turn()
+  expect(sent[0]?.events[0]).toMatchObject({
+    type: 'failed',
+    error: { name: 'Huge', message: expect.stringMatching(/^the error is too large/) as string },
+  })
+})
+
 it('keeps what a result was when its event was added, whatever its handler does to it later', async () => {
   const { batcher, sent } = setUp()
   const result: Record<string, unknown> = { rows: 1 }

@@ -81,7 +81,7 @@ export function createEventBatcher({ worker, topology, publish, now }: EventBatc
       return pending
     },
     add(event, onConfirmed) {
-      const text = JSON.stringify(event)
+      const text = encode(event)
       const bytes = Buffer.byteLength(text)
       if (batch.bytes + bytes > MAX_BYTES) send()
       batch.events.push(text)
@@ -97,6 +97,14 @@ export function createEventBatcher({ worker, topology, publish, now }: EventBatc
       while (underWay.size > 0) await Promise.all(underWay)
     },
   }
+}
+
+/** An event that nobody could read would leave its task running for ever; without its error's text it still tells the state. */
+function encode(event: TaskEvent): string {
+  const text = JSON.stringify(event)
+  if (!('error' in event) || text.length <= MAX_BYTES) return text
+  const message = `the error is too large to be recorded: ${text.length} characters`
+  return JSON.stringify({ ...event, error: { name: event.error.name.slice(0, 200), message, classes: [] } })
 }
 
 function emptyBatch(): Batch {
