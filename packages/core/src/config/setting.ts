@@ -158,8 +158,8 @@ function url<
  * True for a URL of one of the protocols that says where to connect to: after `://` a host, or the parameter `host` of libpq,
  * which may be the directory of a socket. Without them, clients connect to this machine, whatever the rest says.
  */
-export function isAddress(url: string, protocols: readonly string[]): boolean {
-  const parsed = URL.parse(url)
+export function isAddress(text: string, protocols: readonly string[]): boolean {
+  const parsed = URL.parse(text)
   if (parsed === null || !protocols.includes(parsed.protocol)) return false
   return /^[a-z]+:\/\//i.test(url) && (parsed.hostname !== '' || (parsed.searchParams.get('host') ?? '') !== '')
 }
