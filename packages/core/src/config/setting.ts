@@ -161,7 +161,7 @@ function url<
 export function isAddress(text: string, protocols: readonly string[]): boolean {
   const parsed = URL.parse(text)
   if (parsed === null || !protocols.includes(parsed.protocol)) return false
-  return /^[a-z]+:\/\//i.test(url) && (parsed.hostname !== '' || (parsed.searchParams.get('host') ?? '') !== '')
+  return /^[a-z]+:\/\//i.test(text) && (parsed.hostname !== '' || (parsed.searchParams.get('host') ?? '') !== '')
 }
 
 /** Words separated by commas, each of which must pass `isItem`. At least one. */
