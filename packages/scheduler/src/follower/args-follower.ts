@@ -2,15 +2,13 @@ import {
   type AnyTaskDefinition,
   type BlockRange,
   type ConditionBlock,
-  type ConditionContext,
-  NonRetryableError,
   RetryableError,
-  union,
 } from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
-import type { FollowedCoverage } from '../coverage/coverage-store.ts'
+import type { TaskCoverage } from '../coverage/task-coverage.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
+import { conditionContext } from '../planner/condition-context.ts'
 import { type ConditionFailure, evaluateBlocks } from '../planner/evaluate-blocks.ts'
 import { liveBlocks, lookbackBlocks, nextLiveBlock } from '../planner/next-blocks.ts'
 import { planMessages } from '../planner/plan-messages.ts'
@@ -48,10 +46,10 @@ export class ArgsFollower {
   readonly #ports: FollowerPorts
   readonly #wakeUp = createWakeUp()
   readonly #setbacks = createSetbacks<Cause>()
-  #coverage: FollowedCoverage
+  readonly #coverage: TaskCoverage
   #head = -1
 
-  constructor(definition: AnyTaskDefinition, coverage: FollowedCoverage, ports: FollowerPorts) {
+  constructor(definition: AnyTaskDefinition, coverage: TaskCoverage, ports: FollowerPorts) {
     this.#definition = definition
     this.#coverage = coverage
     this.#ports = { ...ports, logger: ports.logger.child({ task: definition.name, args: coverage.args }) }
@@ -124,17 +122,24 @@ export class ArgsFollower {
   }
 
   /** Evaluates and schedules some of the blocks, from the first on. Answers why it went no further, if a condition failed. */
-  async #step({ cause, range }: Work): Promise<ConditionFailure | undefined> {
-    const { abandoned, broker, source, writer } = this.#ports
+  async #step(work: Work): Promise<ConditionFailure | undefined> {
+    const release = this.#coverage.claim(work.range)
+    try {
+      return await this.#schedule(work)
+    } finally {
+      release()
+    }
+  }
+
+  async #schedule({ cause, range }: Work): Promise<ConditionFailure | undefined> {
+    const { abandoned, broker, source } = this.#ports
     await unlessAborted(broker.publisher.drained(), abandoned)
     const blocks = await unlessAborted(blocksToEvaluate(source, this.#definition, range), abandoned)
     const { matches, next, failure } = await this.#evaluate(blocks.range, blocks.blockAt)
     await this.#publish(cause, matches.map(blocks.blockAt))
     if (next > range.from) {
       const evaluated = { from: range.from, to: next - 1 }
-      const { task, args, argsHash, head, startBlock } = this.#coverage
-      await unlessAborted(writer.add({ task, args, argsHash, head, startBlock, range: evaluated }), abandoned)
-      this.#coverage = { ...this.#coverage, evaluated: union(this.#coverage.evaluated, [evaluated]) }
+      await unlessAborted(this.#coverage.add(evaluated), abandoned)
       // Something worked: the next failure is the first of its own.
       this.#setbacks.clear(cause)
     }
@@ -180,15 +185,5 @@ export class ArgsFollower {
     const queue = broker.topology.workQueue(this.#definition.backfill.queue, 'low')
     const depth = await unlessAborted(broker.depth(queue), abandoned)
     return (depth?.messages ?? 0) >= lookbackWindow
-  }
-}
-
-function conditionContext(chain: ConditionContext['chain'] | undefined, signal: AbortSignal): ConditionContext {
-  return {
-    signal,
-    get chain() {
-      if (chain !== undefined) return chain
-      throw new NonRetryableError('CHAIN_UNREACHABLE', 'This scheduler was created without access for conditions.')
-    },
   }
 }
