@@ -1,9 +1,12 @@
+export { dryRun } from './dry-run/dry-run.ts'
 export { runScheduler } from './main.ts'
 export { evaluateBlocks } from './planner/evaluate-blocks.ts'
 export { planMessages } from './planner/plan-messages.ts'
 export { createScheduler, Scheduler } from './scheduler.ts'
 
 export type { StartMode } from './coverage/start-block.ts'
+export type { Matches } from './dry-run/count-matches.ts'
+export type { DryRun, DryRunOfArgs, DryRunOptions, DryRunProgress } from './dry-run/dry-run.ts'
 export type { ConditionFailure, Evaluation, EvaluationRequest, PendingAnswer } from './planner/evaluate-blocks.ts'
 export type { PlanRequest } from './planner/plan-messages.ts'
 export type { SchedulerConfig, SchedulerOptions } from './scheduler.ts'
