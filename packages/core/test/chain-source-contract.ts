@@ -144,6 +144,16 @@ export function describeChainSource(name: string, chainUnderTest: () => Contract
       expect((await source.head()).number).toBeGreaterThan(0)
     })
 
+    it('answers again after it was reset', async () => {
+      const source = await started()
+      const { number } = await source.head()
+      source.reset('the contract asks for it')
+      await expect
+        .poll(async () => (await source.head().catch(() => undefined))?.number, { timeout: 10_000 })
+        .toBeGreaterThanOrEqual(number)
+      expect(source.isHealthy()).toBe(true)
+    })
+
     it('does not start when its signal was aborted before', async () => {
       const source = chainUnderTest().createSource()
       onTestFinished(() => source.close())

@@ -7,22 +7,27 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import {
   createSilentLogger,
   createSubstrateAccess,
-  createSubstrateConnection,
+  createChainConnection,
   RetryableError,
   type SubstrateAccess,
-  type SubstrateConnection,
+  substrateProtocol,
+  type ChainConnection,
 } from '../src/index.ts'
 
 const ALICE = '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY'
 const TIMESTAMP_NOW = '0xf0c365c3cf59d671eb72da0e7a4113c49f1f0515f462cdcf84e0f1d6045dfcbb'
 
 let chain: DevChain
-let connection: SubstrateConnection
+let connection: ChainConnection
 
 beforeAll(async () => {
   chain = await startDevChain()
   await chain.produceBlock(5)
-  connection = createSubstrateConnection({ endpoints: [chain.url], logger: createSilentLogger() })
+  connection = createChainConnection({
+    protocol: substrateProtocol,
+    endpoints: [chain.url],
+    logger: createSilentLogger(),
+  })
   await connection.start()
 })
 afterAll(async () => {
@@ -30,7 +35,7 @@ afterAll(async () => {
   await chain.stop()
 })
 
-const freshAccess = (over: SubstrateConnection = connection): SubstrateAccess =>
+const freshAccess = (over: ChainConnection = connection): SubstrateAccess =>
   createSubstrateAccess({ id: 'dev', connection: over })
 
 describe('a Substrate chain as task code sees it', () => {
@@ -270,7 +275,7 @@ async function naiveApi(provider: WsProvider): Promise<ApiPromise> {
 function intercept(
   intercepted: string,
   change: (params: readonly unknown[], answer: unknown) => Promise<unknown>,
-): SubstrateConnection {
+): ChainConnection {
   return {
     ...connection,
     async send(method, params = []) {

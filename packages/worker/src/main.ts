@@ -1,13 +1,14 @@
 import {
   createBroker,
+  createChainConnection,
   createMetrics,
   createProbeServer,
   createSubstrateAccess,
-  createSubstrateConnection,
   createTopology,
   discoverTasks,
   type LoadConfigOptions,
   runService,
+  substrateProtocol,
   workerSettings,
 } from '@blockmill/core'
 import { logTasks } from './log-tasks.ts'
@@ -44,7 +45,12 @@ const createService: Parameters<typeof runService<typeof workerSettings>>[0]['cr
     // The worker has waited for its confirms by then.
     stopTimeoutMs: 2_000,
   })
-  const connection = createSubstrateConnection({ endpoints: settings.chainEndpoints, logger, metrics })
+  const connection = createChainConnection({
+    protocol: substrateProtocol,
+    endpoints: settings.chainEndpoints,
+    logger,
+    metrics,
+  })
   const chain = createSubstrateAccess({ id: settings.chain, connection })
   const worker = createWorker({
     config,

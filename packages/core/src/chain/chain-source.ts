@@ -38,6 +38,11 @@ export interface ChainSource {
   wakeUps(signal: AbortSignal): AsyncIterable<void>
   /** True while at least one endpoint is connected and answers. */
   isHealthy(): boolean
+  /**
+   * Drops the endpoint in use and goes on with the next one: it still answers, but shows no new head any more. Requests in flight
+   * reject with a `RetryableError`. `reason` goes into the log.
+   */
+  reset(reason: string): void
   /** Closes all connections. Idempotent. */
   close(): Promise<void>
 }

@@ -2,6 +2,7 @@ import { WebSocket } from 'ws'
 
 import { RetryableError } from '../errors/blockmill-error.ts'
 import { redactUrl, redactUrls } from './redact-url.ts'
+import { RpcAnswerError } from './rpc-answer-error.ts'
 
 export interface JsonRpcSocketOptions {
   /** `ws://` or `wss://`. Never appears whole in an error. */
@@ -33,23 +34,11 @@ export interface JsonRpcSocket {
   subscribe(subscription: RpcSubscription, onValue: (value: unknown) => void): Promise<() => void>
   /** Resolves with the reason when the connection is gone, whoever ended it. Never rejects. */
   readonly closed: Promise<RetryableError>
-  /** Cuts the connection at once; a half-dead peer would never finish a closing handshake. Idempotent. */
-  close(): void
-}
-
-/** The `cause` of a `CHAIN_RPC_FAILED`: what the node answered. */
-export class RpcAnswerError extends Error {
-  /** Code of JSON-RPC 2.0, or the node's own. */
-  readonly code: number
-
-  constructor(code: number, message: string) {
-    super(message)
-    this.code = code
-  }
-
-  override get name(): string {
-    return 'RpcAnswerError'
-  }
+  /**
+   * Cuts the connection at once; a half-dead peer would never finish a closing handshake. `reason` completes "the connection is
+   * gone: …". Idempotent.
+   */
+  close(reason?: string): void
 }
 
 interface PendingRequest {
@@ -180,7 +169,7 @@ function speakJsonRpc(socket: WebSocket, { url, requestTimeoutMs, heartbeatMs }:
       }),
 
     closed: closed.promise,
-    close: () => cut('it was closed by this side'),
+    close: (why = 'it was closed by this side') => cut(why),
   }
 }
 

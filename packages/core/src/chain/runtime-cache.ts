@@ -1,6 +1,6 @@
 import { RetryableError } from '../errors/blockmill-error.ts'
 import { createPromiseCache } from './promise-cache.ts'
-import type { SubstrateConnection } from './substrate-connection.ts'
+import type { ChainConnection } from './chain-connection.ts'
 import type { Runtime } from './substrate-runtime.ts'
 
 /** The runtimes of a chain, each loaded once and kept while it is in use. */
@@ -13,7 +13,7 @@ export interface RuntimeCache {
 }
 
 export interface RuntimeCacheOptions {
-  readonly connection: SubstrateConnection
+  readonly connection: ChainConnection
   /** How many runtimes are kept. */
   readonly maxRuntimes: number
   /** For how many blocks it is remembered which runtime is in force. */

@@ -8,7 +8,7 @@ import type { BlockRef, SubstrateAccess, SubstrateBlock } from './chain-access.t
 import type { BlockHeader } from './chain-source.ts'
 import { createPromiseCache } from './promise-cache.ts'
 import { createRuntimeCache } from './runtime-cache.ts'
-import type { SubstrateConnection } from './substrate-connection.ts'
+import type { ChainConnection } from './chain-connection.ts'
 import { parseBlockHash, parseHeader } from './substrate-rpc.ts'
 import type { Runtime } from './substrate-runtime.ts'
 
@@ -16,7 +16,7 @@ export interface SubstrateAccessOptions {
   /** The name that the chain was given. */
   readonly id: string
   /** Shared with others of the process; not closed here. */
-  readonly connection: SubstrateConnection
+  readonly connection: ChainConnection
   /** How many runtimes are kept, at 10 to 16 MB each. Default 8. */
   readonly maxRuntimes?: number
   /** How many decorated APIs are kept, at 0.4 MB each. Default 64. */

@@ -6,7 +6,7 @@ import { rpcDefinitions } from '@polkadot/types'
 import { hexToU8a } from '@polkadot/util'
 
 import { NonRetryableError } from '../errors/blockmill-error.ts'
-import type { SubstrateConnection } from './substrate-connection.ts'
+import type { ChainConnection } from './chain-connection.ts'
 import type { Runtime } from './substrate-runtime.ts'
 
 /**
@@ -16,7 +16,7 @@ import type { Runtime } from './substrate-runtime.ts'
  * (block registries by hash, results by parameters, rejections too) goes when the block goes, and cannot be asked for another.
  */
 export function createBlockApi(
-  connection: SubstrateConnection,
+  connection: ChainConnection,
   runtime: Runtime,
   hash: string,
   onFailure: () => void,

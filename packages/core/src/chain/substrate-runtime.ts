@@ -4,7 +4,7 @@ import type { DecoratedMeta } from '@polkadot/types/metadata/decorate/types'
 import { getSpecExtensions, getSpecHasher, getSpecTypes } from '@polkadot/types-known'
 
 import { RetryableError } from '../errors/blockmill-error.ts'
-import type { SubstrateConnection } from './substrate-connection.ts'
+import type { ChainConnection } from './chain-connection.ts'
 
 /** What it takes to decode the blocks and state of one version of a runtime: 10 to 16 MB. */
 export interface Runtime {
@@ -27,7 +27,7 @@ const METADATA_VERSIONS = [14, 15, 16]
  * those of the connection.
  */
 export async function loadRuntime(
-  connection: SubstrateConnection,
+  connection: ChainConnection,
   hash: string,
   answer: Record<string, unknown>,
 ): Promise<Runtime> {
@@ -58,7 +58,7 @@ export async function loadRuntime(
 
 /** The newest metadata format that both sides know, as hex. */
 async function loadMetadata(
-  connection: SubstrateConnection,
+  connection: ChainConnection,
   hash: string,
   version: RuntimeVersion,
   registry: TypeRegistry,
@@ -77,7 +77,7 @@ async function loadMetadata(
   return hex(await connection.send('state_getMetadata', [hash]), 'state_getMetadata')
 }
 
-async function call(connection: SubstrateConnection, method: string, data: string, hash: string): Promise<string> {
+async function call(connection: ChainConnection, method: string, data: string, hash: string): Promise<string> {
   return hex(await connection.send('state_call', [method, data, hash]), method)
 }
 

@@ -1,19 +1,17 @@
 import { LRUCache } from 'lru-cache'
 
 import { RetryableError } from '../errors/blockmill-error.ts'
+import { type ChainConnection, type ChainConnectionOptions, createChainConnection } from './chain-connection.ts'
 import type { BlockHeader, ChainBlock, ChainSource } from './chain-source.ts'
-import {
-  createSubstrateConnection,
-  type SubstrateConnection,
-  type SubstrateConnectionOptions,
-} from './substrate-connection.ts'
 import { parseBlockHash, parseHash, parseHeader, parseTimestamp, TIMESTAMP_NOW_KEY } from './substrate-rpc.ts'
+import { RpcAnswerError } from './rpc-answer-error.ts'
+import { substrateProtocol } from './substrate-protocol.ts'
 import { createWakeUps } from './wake-ups.ts'
 
 /** A `ChainSource` over a Substrate node's WebSocket. */
 export interface SubstrateSource extends ChainSource {
   /** The connection underneath, for a `SubstrateAccess` of the same process. Closed by the source. */
-  readonly connection: SubstrateConnection
+  readonly connection: ChainConnection
 }
 
 /** Headers kept, by hash. A poll that finds the same head asks for it once only. */
@@ -26,10 +24,12 @@ const HEAD_SUBSCRIPTIONS = [
   { subscribe: 'chain_subscribeFinalizedHeads', unsubscribe: 'chain_unsubscribeFinalizedHeads' },
 ]
 
+export type SubstrateSourceOptions = Omit<ChainConnectionOptions, 'protocol'>
+
 /** Follows a Substrate chain by raw RPC. Options and errors are those of its connection. */
-export function createSubstrateSource(options: SubstrateConnectionOptions): SubstrateSource {
+export function createSubstrateSource(options: SubstrateSourceOptions): SubstrateSource {
   const { logger } = options
-  const connection = createSubstrateConnection(options)
+  const connection = createChainConnection({ ...options, protocol: substrateProtocol })
   const wakeUps = createWakeUps()
   const headers = new LRUCache<string, BlockHeader>({ max: HEADERS_KEPT })
 
@@ -61,7 +61,7 @@ export function createSubstrateSource(options: SubstrateConnectionOptions): Subs
       return parseTimestamp(await connection.send('state_getStorage', [TIMESTAMP_NOW_KEY, hash]))
     } catch (error) {
       // A node that keeps no old state still has the block, and its time is not worth failing for.
-      if (isDiscardedState(error)) return undefined
+      if (isStateDiscarded(error)) return undefined
       throw error
     }
   }
@@ -93,6 +93,7 @@ export function createSubstrateSource(options: SubstrateConnectionOptions): Subs
     hashes,
     wakeUps: (signal) => wakeUps.listen(signal),
     isHealthy: () => connection.isHealthy(),
+    reset: (reason) => connection.reset(reason),
     async close() {
       wakeUps.end()
       await connection.close()
@@ -100,7 +101,10 @@ export function createSubstrateSource(options: SubstrateConnectionOptions): Subs
   }
 }
 
-/** `4003: Client error: UnknownBlock: State already discarded for 0x…` */
-function isDiscardedState(error: unknown): boolean {
-  return error instanceof RetryableError && error.code === 'CHAIN_RPC_FAILED' && error.message.includes('discarded')
+function isStateDiscarded(error: unknown): boolean {
+  return (
+    error instanceof RetryableError &&
+    error.cause instanceof RpcAnswerError &&
+    substrateProtocol.isStateDiscarded(error.cause)
+  )
 }

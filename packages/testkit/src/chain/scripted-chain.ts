@@ -39,6 +39,8 @@ export interface ScriptedFailure {
 export interface ScriptedChain extends ChainSource {
   /** How often each request was made, failed ones included. */
   readonly requests: Readonly<Record<ScriptedRequest, number>>
+  /** The reasons with which the source was reset, in order. */
+  readonly resets: readonly string[]
   /** Adds blocks. Wakes listeners once, as a subscription that skips blocks does. Default 1. */
   advance(blocks?: number): void
   /** Adds blocks up to this number, however many. Throws a `RangeError` when the head is already past it. */
@@ -78,6 +80,7 @@ export function createScriptedChain({
   const wakeUps = createWakeUps()
   const requests = { head: 0, finalized: 0, block: 0, hashes: 0, genesisHash: 0 }
   const failures: { left: number; failure: ScriptedFailure }[] = []
+  const resets: string[] = []
   let forks: Fork[] = [{ from: 0, id: 0 }]
   let forksMade = 0
   let newest = firstHead
@@ -139,6 +142,7 @@ export function createScriptedChain({
 
   return {
     requests,
+    resets,
 
     async start(signal) {
       signal?.throwIfAborted()
@@ -156,6 +160,9 @@ export function createScriptedChain({
       answer('hashes', numbers, () => numbers.map((number) => (number > visible(newest) ? undefined : hashOf(number)))),
     wakeUps: (signal) => wakeUps.listen(signal),
     isHealthy: () => mode === 'answering' || mode === 'stalled',
+    reset(reason) {
+      resets.push(reason)
+    },
     async close() {
       changeMode('closed')
       wakeUps.end()

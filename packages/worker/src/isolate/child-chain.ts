@@ -1,9 +1,10 @@
 import {
   type ChainAccess,
+  type ChainConnection,
+  createChainConnection,
   createSubstrateAccess,
-  createSubstrateConnection,
   type Logger,
-  type SubstrateConnection,
+  substrateProtocol,
 } from '@blockmill/core'
 import type { ChildChain } from './child-protocol.ts'
 
@@ -12,9 +13,9 @@ export function createLazyChain(
   { id, endpoints }: ChildChain,
   logger: Logger,
 ): { readonly chain: ChainAccess; readonly close: () => Promise<void> } {
-  const connection = createSubstrateConnection({ endpoints, logger })
+  const connection = createChainConnection({ protocol: substrateProtocol, endpoints, logger })
   let started: Promise<void> | undefined
-  const lazy: SubstrateConnection = {
+  const lazy: ChainConnection = {
     ...connection,
     async send(method, params) {
       // Requests wait for the connection by themselves, and say why there is none.

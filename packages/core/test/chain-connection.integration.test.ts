@@ -8,9 +8,10 @@ import { WebSocketServer } from 'ws'
 
 import {
   createLogger,
-  createSubstrateConnection,
-  type SubstrateConnection,
-  type SubstrateConnectionOptions,
+  createChainConnection,
+  substrateProtocol,
+  type ChainConnection,
+  type ChainConnectionOptions,
 } from '../src/index.ts'
 
 const GENESIS = `0x${'11'.repeat(32)}`
@@ -36,11 +37,12 @@ const urlOf = ({ port }: { readonly port: number }): string => `ws://127.0.0.1:$
 
 function connectionTo(
   endpoints: readonly string[],
-  options: Partial<SubstrateConnectionOptions> = {},
-): { connection: SubstrateConnection; lines: LogLine[] } {
+  options: Partial<ChainConnectionOptions> = {},
+): { connection: ChainConnection; lines: LogLine[] } {
   const lines: LogLine[] = []
   const destination = { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) }
-  const connection = createSubstrateConnection({
+  const connection = createChainConnection({
+    protocol: substrateProtocol,
     endpoints,
     logger: createLogger({ service: 'test', level: 'debug', destination }),
     maxBackoffMs: 200,
@@ -65,7 +67,7 @@ async function freePort(): Promise<number> {
 const WARN = 40
 const ERROR = 50
 
-describe('connecting to a Substrate chain', () => {
+describe('connecting to a chain', () => {
   it('warns once for each failed try and connects when the node is there', async () => {
     const port = await freePort()
     const { connection, lines } = connectionTo([urlOf({ port })])
@@ -210,7 +212,7 @@ describe('connecting to a Substrate chain', () => {
   })
 })
 
-describe('requests to a Substrate chain', () => {
+describe('requests to a chain', () => {
   it('carries what the node says is wrong', async () => {
     const server = await node({
       state_call: () => {
@@ -246,6 +248,22 @@ describe('requests to a Substrate chain', () => {
     server.dropConnections()
     await expect(lost).rejects.toMatchObject({ kind: 'retryable', code: 'CHAIN_UNREACHABLE' })
     expect(await connection.send('name')).toBe('here')
+  })
+
+  it('goes on with the next endpoint when it is reset, and fails what was in flight', async () => {
+    const never = { never: () => new Promise(() => undefined) }
+    const [first, second] = [
+      await node({ ...never, system_name: () => 'first' }),
+      await node({ system_name: () => 'second' }),
+    ]
+    const { connection, lines } = connectionTo([urlOf(first), urlOf(second)])
+    await connection.start()
+    const lost = connection.send('never')
+    connection.reset('it showed no new head for 60 s')
+    await expect(lost).rejects.toMatchObject({ kind: 'retryable', code: 'CHAIN_UNREACHABLE' })
+    await expect(lost).rejects.toThrow('it showed no new head for 60 s')
+    expect(await connection.send('system_name')).toBe('second')
+    expect(lines.find(({ level }) => level === WARN)?.reason).toContain('it showed no new head for 60 s')
   })
 
   it('cuts a half-dead connection and makes a new one', async () => {

@@ -6,12 +6,15 @@ import { ConfigurationError, RetryableError } from '../errors/blockmill-error.ts
 import type { Logger } from '../observability/logger.ts'
 import type { Metrics } from '../observability/metrics.ts'
 import { createChainMetrics } from './chain-metrics.ts'
-import { type JsonRpcSocket, openJsonRpcSocket } from './json-rpc-socket.ts'
+import type { ChainProtocol } from './chain-protocol.ts'
+import type { JsonRpcSocket } from './json-rpc-socket.ts'
+import { openJsonRpc } from './open-json-rpc.ts'
 import { redactUrl } from './redact-url.ts'
-import { parseHash } from './substrate-rpc.ts'
 
-export interface SubstrateConnectionOptions {
-  /** WebSocket URLs of nodes of one chain, as `resolveEndpoints` gives them; the first that answers is used. */
+export interface ChainConnectionOptions {
+  /** What kind of chain it is. */
+  readonly protocol: ChainProtocol
+  /** URLs of nodes of one chain, as `resolveEndpoints` gives them; the first that answers is used. */
   readonly endpoints: readonly string[]
   readonly logger: Logger
   readonly metrics?: Metrics
@@ -30,7 +33,7 @@ export interface SubstrateConnectionOptions {
 }
 
 /**
- * The connection to one Substrate chain that everything in a process shares. Its modes:
+ * The connection to one chain that everything in a process shares. Its modes:
  *
  * - *idle* until `start()`.
  * - *connecting*: goes through the endpoints in turn, with growing, jittered pauses, for ever. Each failed try is one warning
@@ -42,7 +45,7 @@ export interface SubstrateConnectionOptions {
  *
  * Requests are raw JSON-RPC and nothing is cached, so no failure is ever remembered.
  */
-export interface SubstrateConnection {
+export interface ChainConnection {
   /**
    * Connects, and resolves when the chain can be asked. Rejects with the signal's reason when it aborts first, and with a
    * `ConfigurationError`, `CHAIN_WRONG_GENESIS`, when all endpoints serve another chain; either closes the connection.
@@ -56,6 +59,11 @@ export interface SubstrateConnection {
   onConnected(listener: (socket: JsonRpcSocket) => void): () => void
   /** True while an endpoint is connected. */
   isHealthy(): boolean
+  /**
+   * Drops the endpoint in use, because it seems to be of no use any more, and goes on with the next one. Requests in flight reject
+   * with a `RetryableError`. Does nothing while none is connected. `reason` goes into the log and into those errors.
+   */
+  reset(reason: string): void
   /** Cuts the connection; requests in flight reject. Idempotent. */
   close(): Promise<void>
 }
@@ -71,7 +79,8 @@ const MIN_BACKOFF_MS = 200
 const STEADY_AFTER_MS = 5_000
 
 /** Prepares a connection; nothing is opened before `start()`. Throws a `ConfigurationError` without endpoints. */
-export function createSubstrateConnection({
+export function createChainConnection({
+  protocol,
   endpoints,
   logger,
   metrics = new Registry(),
@@ -81,7 +90,7 @@ export function createSubstrateConnection({
   heartbeatMs = 20_000,
   maxBackoffMs = 15_000,
   random = Math.random,
-}: SubstrateConnectionOptions): SubstrateConnection {
+}: ChainConnectionOptions): ChainConnection {
   if (endpoints.length === 0) throw new ConfigurationError('CONFIG_INVALID', 'A chain needs at least one endpoint.')
   const counters = createChainMetrics(metrics)
   const listeners = new Set<(socket: JsonRpcSocket) => void>()
@@ -95,13 +104,14 @@ export function createSubstrateConnection({
 
   const connect = async (url: string): Promise<Connected> => {
     const began = Date.now()
-    const socket = await openJsonRpcSocket({ url, connectTimeoutMs, requestTimeoutMs, heartbeatMs }, closing.signal)
+    const socket = await openJsonRpc({ url, connectTimeoutMs, requestTimeoutMs, heartbeatMs }, closing.signal)
     try {
       const left = Math.max(1, began + connectTimeoutMs - Date.now())
-      const answer = await within(left, socket.send('chain_getBlockHash', [0]), () => {
+      const { method, params } = protocol.genesisRequest
+      const answer = await within(left, socket.send(method, params), () => {
         return unreachable(`${redactUrl(url)} did not tell its genesis hash within ${connectTimeoutMs} ms.`)
       })
-      const genesisHash = parseHash(answer)
+      const genesisHash = protocol.parseGenesisHash(answer)
       if (genesisHash !== (genesis ?? genesisHash)) throw wrongGenesis(url, genesisHash, genesis)
       genesis = genesisHash
       return { socket, genesisHash, endpoint: redactUrl(url) }
@@ -123,12 +133,18 @@ export function createSubstrateConnection({
     for (const listener of listeners) listener(socket)
 
     const reason = await socket.closed
-    connected = undefined
-    connection = deferred()
+    leave()
     counters.connected.set({ endpoint }, 0)
     lastFailure = reason.message
     if (!closing.signal.aborted) logger.warn({ endpoint, reason: lastFailure }, 'lost the connection to the chain')
     return Date.now() - since
+  }
+
+  /** From now on requests wait for the next endpoint. */
+  const leave = (): void => {
+    if (connected === undefined) return
+    connected = undefined
+    connection = deferred()
   }
 
   /** After this there is no connection any more, and `error` says so to all who ask. */
@@ -230,6 +246,11 @@ export function createSubstrateConnection({
     },
 
     isHealthy: () => connected !== undefined,
+    reset(reason) {
+      const socket = connected?.socket
+      leave()
+      socket?.close(reason)
+    },
     close,
   }
 }
