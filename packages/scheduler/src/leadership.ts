@@ -3,9 +3,10 @@ import { type AnyTaskDefinition, HEADS, RetryableError } from '@blockmill/core'
 import { failureFields } from './failure-fields.ts'
 import { backoffMs } from './backoff.ts'
 import type { Heads } from './chain/head-watcher.ts'
-import type { Coverage, CoverageKey, CoverageStore, FollowedCoverage } from './coverage/coverage-store.ts'
-import { createCoverageWriter } from './coverage/coverage-writer.ts'
+import type { Coverage, CoverageKey, CoverageStore } from './coverage/coverage-store.ts'
+import { type CoverageWriter, createCoverageWriter } from './coverage/coverage-writer.ts'
 import { liveStart, type StartMode, startBlock } from './coverage/start-block.ts'
+import { createTaskCoverage, type TaskCoverage } from './coverage/task-coverage.ts'
 import type { FollowerPorts } from './follower/follower-ports.ts'
 import { TaskFollower } from './follower/task-follower.ts'
 import type { ResolvedArgs } from './planner/resolve-args.ts'
@@ -13,7 +14,7 @@ import type { SchedulerMetrics } from './scheduler-metrics.ts'
 import { unlessAborted } from './unless-aborted.ts'
 import { pause } from './wake-up.ts'
 
-export interface LeadershipOptions extends Omit<FollowerPorts, 'writer' | 'stopping' | 'abandoned' | 'onLeaseLost'> {
+export interface LeadershipOptions extends Omit<FollowerPorts, 'stopping' | 'abandoned' | 'onLeaseLost'> {
   readonly store: CoverageStore
   readonly metrics: SchedulerMetrics
   readonly definitions: readonly AnyTaskDefinition[]
@@ -43,15 +44,15 @@ export class Leadership {
   readonly #stopping = new AbortController()
   readonly #abandoned = new AbortController()
   readonly #recorded = new Map<string, Coverage>()
-  readonly #registered = new Set<string>()
+  readonly #registered = new Map<string, TaskCoverage>()
+  readonly #writer: CoverageWriter
   readonly #followers: readonly TaskFollower[]
 
   constructor(options: LeadershipOptions) {
     this.#options = options
-    const writer = createCoverageWriter({ ...options, signal: this.#abandoned.signal })
+    this.#writer = createCoverageWriter({ ...options, signal: this.#abandoned.signal })
     const ports: FollowerPorts = {
       ...options,
-      writer,
       stopping: this.#stopping.signal,
       abandoned: this.#abandoned.signal,
       onLeaseLost: () => this.abandon(),
@@ -129,27 +130,22 @@ export class Leadership {
     definition: AnyTaskDefinition,
     argsList: readonly ResolvedArgs[],
     head: number,
-  ): Promise<readonly FollowedCoverage[]> {
+  ): Promise<readonly TaskCoverage[]> {
     const { store, token, startMode, started, headsAtStart } = this.#options
     const [mode, from] = started.has(definition)
       ? (['resume', head] as const)
       : ([startMode, headsAtStart[definition.head].number] as const)
     const wanted = argsList.map((one) => this.#startOf(definition, one, from, mode))
     const fresh = wanted.filter((coverage) => !this.#registered.has(keyOf(coverage)))
-    if (fresh.length > 0) {
-      await store.register(token, fresh)
-      for (const coverage of fresh) {
-        this.#registered.add(keyOf(coverage))
-        this.#recorded.set(keyOf(coverage), coverage)
-      }
-    }
-    started.add(definition)
+    if (fresh.length > 0) await store.register(token, fresh)
     // By the start mode, also where a later leadership of this process resumes what an earlier one has registered.
     const lookback = definition.backfill.lookback
-    return wanted.map((coverage) => {
-      const known = this.#recorded.get(keyOf(coverage)) ?? coverage
-      return { ...known, liveFrom: liveStart(known.startBlock, { mode: startMode, head: from, lookback }) }
-    })
+    for (const coverage of fresh) {
+      const liveFrom = liveStart(coverage.startBlock, { mode: startMode, head: from, lookback })
+      this.#registered.set(keyOf(coverage), createTaskCoverage({ ...coverage, liveFrom }, this.#writer))
+    }
+    started.add(definition)
+    return wanted.flatMap((coverage) => this.#registered.get(keyOf(coverage)) ?? [])
   }
 
   #startOf(definition: AnyTaskDefinition, { args, argsHash }: ResolvedArgs, head: number, mode: StartMode): Coverage {

@@ -1,9 +1,4 @@
-import {
-  type AnyTaskDefinition,
-  type BlockRange,
-  type ConditionBlock,
-  RetryableError,
-} from '@blockmill/core'
+import { type AnyTaskDefinition, type BlockRange, type ConditionBlock, RetryableError } from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
 import type { TaskCoverage } from '../coverage/task-coverage.ts'

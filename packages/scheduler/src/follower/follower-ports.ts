@@ -1,6 +1,5 @@
 import type { Broker, ChainSource, ConditionContext, Logger } from '@blockmill/core'
 
-import type { CoverageWriter } from '../coverage/coverage-writer.ts'
 import type { SchedulerMetrics } from '../scheduler-metrics.ts'
 
 /** What followers work with while their scheduler leads. */
@@ -10,7 +9,6 @@ export interface FollowerPorts {
   /** What conditions read the chain through. */
   readonly access: ConditionContext['chain'] | undefined
   readonly broker: Pick<Broker, 'publisher' | 'topology' | 'depth'>
-  readonly writer: CoverageWriter
   readonly logger: Logger
   readonly metrics: Pick<SchedulerMetrics, 'scheduled' | 'conditionFailed'>
   /** For definitions that set no `retry.maxAttempts`. */

@@ -2,7 +2,7 @@ import type { AnyTaskDefinition, JsonObject } from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
 import { backoffMs } from '../backoff.ts'
-import type { FollowedCoverage } from '../coverage/coverage-store.ts'
+import type { TaskCoverage } from '../coverage/task-coverage.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
 import { resolveArgs, type ResolvedArgs } from '../planner/resolve-args.ts'
 import { unlessAborted } from '../unless-aborted.ts'
@@ -18,7 +18,7 @@ export interface TaskFollowerOptions {
     definition: AnyTaskDefinition,
     argsList: readonly ResolvedArgs[],
     head: number,
-  ) => Promise<readonly FollowedCoverage[]>
+  ) => Promise<readonly TaskCoverage[]>
 }
 
 /**
@@ -88,7 +88,7 @@ export class TaskFollower {
     }
   }
 
-  #followerOf(coverage: FollowedCoverage): ArgsFollower {
+  #followerOf(coverage: TaskCoverage): ArgsFollower {
     const known = this.#followers.get(coverage.argsHash)
     if (known !== undefined) return known
     const follower = new ArgsFollower(this.#options.definition, coverage, this.#options.ports)

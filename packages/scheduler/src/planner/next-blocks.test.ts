@@ -1,14 +1,18 @@
-import { type BlockSet, blockSet, contains, union } from '@blockmill/core'
+import { type BlockRange, type BlockSet, blockSet, contains, gaps, union } from '@blockmill/core'
 import { array, assert, integer, property, record } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { liveBlocks, lookbackBlocks } from './next-blocks.ts'
 
-const progress = (startBlock: number, ...ranges: [number, number][]) => ({
+const progressOf = (startBlock: number, liveFrom: number, evaluated: BlockSet) => ({
   startBlock,
-  liveFrom: startBlock,
-  evaluated: blockSet(ranges.map(([from, to]) => ({ from, to }))),
+  liveFrom,
+  evaluated,
+  missing: (range: BlockRange) => gaps(evaluated, range),
 })
+
+const progress = (startBlock: number, ...ranges: [number, number][]) =>
+  progressOf(startBlock, startBlock, blockSet(ranges.map(([from, to]) => ({ from, to }))))
 
 describe('liveBlocks', () => {
   it('starts with the start block', () => {
@@ -65,7 +69,7 @@ describe('live and lookback together', () => {
       property(anyCase, ({ startBlock, head, lookback, ranges }) => {
         let evaluated: BlockSet = blockSet(ranges.map(({ from, size }) => ({ from, to: from + size - 1 })))
         for (let steps = 0; steps < 20; steps += 1) {
-          const now = { startBlock, liveFrom: startBlock + lookback, evaluated }
+          const now = progressOf(startBlock, startBlock + lookback, evaluated)
           const range = liveBlocks(now, head) ?? lookbackBlocks(now, head)
           if (range === undefined) break
           for (let block = range.from; block <= range.to; block += 1) {
@@ -75,7 +79,7 @@ describe('live and lookback together', () => {
           evaluated = union(evaluated, [range])
         }
         for (let block = startBlock; block <= head; block += 1) expect(contains(evaluated, block)).toBe(true)
-        expect(liveBlocks({ startBlock, liveFrom: startBlock + lookback, evaluated }, head)).toBeUndefined()
+        expect(liveBlocks(progressOf(startBlock, startBlock + lookback, evaluated), head)).toBeUndefined()
       }),
     )
   })

@@ -1,4 +1,4 @@
-import { type BlockRange, type BlockSet, gaps } from '@blockmill/core'
+import type { BlockRange, BlockSet } from '@blockmill/core'
 
 /** What is known of one task with one set of arguments. */
 export interface Progress {
@@ -7,6 +7,11 @@ export interface Progress {
   /** First block of the live run while nothing is evaluated: see `liveStart`. */
   readonly liveFrom: number
   readonly evaluated: BlockSet
+}
+
+/** Progress that also knows which blocks nobody has evaluated or is about to. */
+export interface ProgressWithGaps extends Progress {
+  missing(range: BlockRange): BlockSet
 }
 
 /** The next block of a task's live run: the one after the highest that is evaluated, or the one where it begins. */
@@ -25,8 +30,7 @@ export function liveBlocks(progress: Progress, head: number): BlockRange | undef
  * The lowest blocks behind the live run that are not evaluated: what a lookback, or a start block set lower than before,
  * still owes. Never reaches the next live block, so it never goes ahead of the head.
  */
-export function lookbackBlocks(progress: Progress, head: number): BlockRange | undefined {
+export function lookbackBlocks(progress: ProgressWithGaps, head: number): BlockRange | undefined {
   const to = Math.min(nextLiveBlock(progress) - 1, head)
-  if (to < progress.startBlock) return undefined
-  return gaps(progress.evaluated, { from: progress.startBlock, to })[0]
+  return to < progress.startBlock ? undefined : progress.missing({ from: progress.startBlock, to })[0]
 }

@@ -1,0 +1,58 @@
+import type { BlockRange } from '@blockmill/core'
+import { describe, expect, it } from 'vitest'
+
+import { createTaskCoverage } from './task-coverage.ts'
+
+const coverageWith = (add: () => Promise<void> = async () => undefined) =>
+  createTaskCoverage(
+    {
+      task: 'snapshot',
+      argsHash: 'hash',
+      args: {},
+      head: 'finalized',
+      startBlock: 10,
+      liveFrom: 10,
+      evaluated: [{ from: 10, to: 19 }],
+    },
+    { add },
+  )
+const all: BlockRange = { from: 10, to: 50 }
+
+describe('createTaskCoverage', () => {
+  it('misses what is neither evaluated nor claimed', () => {
+    const coverage = coverageWith()
+    const release = coverage.claim({ from: 30, to: 39 })
+    expect(coverage.missing(all)).toEqual([
+      { from: 20, to: 29 },
+      { from: 40, to: 50 },
+    ])
+    release()
+    expect(coverage.missing(all)).toEqual([{ from: 20, to: 50 }])
+  })
+
+  it('keeps overlapping claims apart', () => {
+    const coverage = coverageWith()
+    const [first, second] = [coverage.claim({ from: 20, to: 39 }), coverage.claim({ from: 30, to: 50 })]
+    first()
+    first()
+    expect(coverage.missing(all)).toEqual([{ from: 20, to: 29 }])
+    second()
+    expect(coverage.missing(all)).toEqual([{ from: 20, to: 50 }])
+  })
+
+  it('counts a range as evaluated once it is stored', async () => {
+    const stored = Promise.withResolvers<void>()
+    const coverage = coverageWith(() => stored.promise)
+    const adding = coverage.add({ from: 20, to: 29 })
+    expect(coverage.evaluated).toEqual([{ from: 10, to: 19 }])
+    stored.resolve()
+    await adding
+    expect(coverage.evaluated).toEqual([{ from: 10, to: 29 }])
+  })
+
+  it('does not count a range that could not be stored', async () => {
+    const coverage = coverageWith(() => Promise.reject(new Error('the lease is lost')))
+    await expect(coverage.add({ from: 20, to: 29 })).rejects.toThrow('the lease is lost')
+    expect(coverage.evaluated).toEqual([{ from: 10, to: 19 }])
+  })
+})
