@@ -1,0 +1,104 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+import { createBroker, createSilentLogger, createTopology, type TaskMessage, taskMessageCodec } from '@blockmill/core'
+import { waitFor } from '@blockmill/testkit'
+import { testBroker } from '@blockmill/testkit/vitest'
+import { expect, it, onTestFinished } from 'vitest'
+
+import { createCoverageStore } from '../src/coverage/coverage-store.ts'
+import { createSql } from '../src/sql.ts'
+import { DOOM_POINTS, DOOMED_CHAIN, DOOMED_HEAD, type DoomedSettings } from './fixtures/doomed-settings.ts'
+import { migratedDatabase, open } from './migrated-database.ts'
+
+const amqp = testBroker()
+const postgres = migratedDatabase()
+const topology = createTopology({ namespace: amqp.namespace })
+
+function startScheduler(settings: Pick<DoomedSettings, 'point' | 'after'> = {}): ChildProcess {
+  const all: DoomedSettings = {
+    ...settings,
+    brokerUrl: amqp.url,
+    databaseUrl: postgres.url,
+    namespace: amqp.namespace,
+  }
+  const file = fileURLToPath(new URL('fixtures/doomed-scheduler.ts', import.meta.url))
+  const child = fork(file, [JSON.stringify(all)])
+  onTestFinished(async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    }
+  })
+  return child
+}
+
+it('schedules every block under one id, wherever a scheduler is killed', async () => {
+  const database = open(postgres.url)
+  const observer = createBroker({
+    url: amqp.url,
+    topology,
+    logger: createSilentLogger(),
+    connectionName: 'observer',
+  })
+  onTestFinished(async () => {
+    await observer.stop()
+    await database.close()
+  })
+  const messages: TaskMessage[] = []
+  await observer.start()
+  await observer.consume({
+    queue: topology.monitorQueue,
+    prefetch: 1_000,
+    onDelivery(delivery) {
+      messages.push(taskMessageCodec.decode(delivery.body))
+      delivery.ack()
+    },
+  })
+
+  // The first message, one in the middle of a step, and one of a later step: whichever a killed run comes to.
+  for (const point of DOOM_POINTS) {
+    for (const after of point === 'writing' || point === 'written' ? [1] : [1, 700]) {
+      const [code, signal] = await once(startScheduler({ point, after }), 'exit')
+      expect({ point, after, code, signal }).toEqual({ point, after, code: null, signal: 'SIGKILL' })
+    }
+  }
+  expect(messages.length).toBeGreaterThan(0)
+
+  startScheduler()
+  const store = createCoverageStore({ sql: createSql(database), chain: DOOMED_CHAIN })
+  const everything = [{ from: 1, to: DOOMED_HEAD }]
+  await waitFor(
+    async () => {
+      const evaluated = (await store.load()).map((one) => [one.task, one.evaluated])
+      expect(evaluated.sort()).toEqual([
+        ['each', everything],
+        ['newest', everything],
+        ['seventh', everything],
+      ])
+      return true
+    },
+    { describe: 'every block to be evaluated for every task', timeoutMs: 20_000 },
+  )
+
+  const idsByBlock = new Map<string, Set<string>>()
+  for (const { task, items } of messages) {
+    for (const { id, block } of items) {
+      const unit = `${task} ${block?.number}`
+      idsByBlock.set(unit, (idsByBlock.get(unit) ?? new Set()).add(id))
+    }
+  }
+  const due = (name: string, isDue: (block: number) => boolean) =>
+    Array.from({ length: DOOMED_HEAD }, (_, index) => index + 1)
+      .filter(isDue)
+      .map((block) => `${name} ${block}`)
+  const expected = [
+    ...due('each', () => true),
+    ...due('newest', () => true),
+    ...due('seventh', (block) => block % 7 === 0),
+  ]
+  await waitFor(() => idsByBlock.size >= expected.length, { describe: 'all messages to arrive' })
+  expect([...idsByBlock.keys()].sort()).toEqual(expected.sort())
+  expect([...idsByBlock].filter(([, ids]) => ids.size !== 1)).toEqual([])
+})
