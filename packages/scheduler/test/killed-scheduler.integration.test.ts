@@ -71,12 +71,14 @@ it('schedules every block under one id, wherever a scheduler is killed', async (
   const everything = [{ from: 1, to: DOOMED_HEAD }]
   await waitFor(
     async () => {
-      const evaluated = (await store.load()).map((one) => [one.task, one.evaluated])
-      expect(evaluated.sort()).toEqual([
-        ['each', everything],
-        ['newest', everything],
-        ['seventh', everything],
-      ])
+      const evaluated = (await store.load()).map((one) => [one.task, one.evaluated] as const)
+      expect(new Map(evaluated)).toEqual(
+        new Map([
+          ['each', everything],
+          ['newest', everything],
+          ['seventh', everything],
+        ]),
+      )
       return true
     },
     { describe: 'every block to be evaluated for every task', timeoutMs: 20_000 },
