@@ -12,10 +12,11 @@ describe('resolveEndpoints', () => {
   })
 
   it('takes names and URLs in one list, in their order, each once', () => {
-    expect(resolveEndpoints(' wss://my.node/key , local,, ws://127.0.0.1:9944,finney ')).toEqual([
+    expect(resolveEndpoints(' wss://my.node/key , local,, ws://127.0.0.1:9944,finney, https://my.node/key ')).toEqual([
       'wss://my.node/key',
       'ws://127.0.0.1:9944',
       ...NETWORKS.finney,
+      'https://my.node/key',
     ])
   })
 
@@ -24,8 +25,8 @@ describe('resolveEndpoints', () => {
     ['toString', /'toString' is not a known network/],
     ['', /No chain endpoint is given/],
     [' , ', /No chain endpoint is given/],
-    ['https://node.example', /'https:\/\/node\.example' is not a WebSocket URL/],
-    ['polkadot,ws://', /'\(invalid URL\)' is not a WebSocket URL/],
+    ['ftp://node.example', /'ftp:\/\/node\.example' is not the URL of a chain node/],
+    ['polkadot,ws://', /'\(invalid URL\)' is not the URL of a chain node/],
   ])("refuses '%s' and names the known networks", (value, message) => {
     expect(() => resolveEndpoints(value)).toThrow(ConfigurationError)
     expect(() => resolveEndpoints(value)).toThrow(message)
@@ -33,6 +34,6 @@ describe('resolveEndpoints', () => {
   })
 
   it('does not show keys in its errors', () => {
-    expect(() => resolveEndpoints('http://me:secret@node.example/secret')).not.toThrow(/secret/)
+    expect(() => resolveEndpoints('ftp://me:secret@node.example/secret')).not.toThrow(/secret/)
   })
 })

@@ -20,11 +20,13 @@ export const NETWORKS = {
   dev: [`ws://127.0.0.1:${DEV_CHAIN_PORT}`],
 } as const satisfies Record<string, readonly string[]>
 
+const PROTOCOLS = ['ws:', 'wss:', 'http:', 'https:']
+
 export type NetworkName = keyof typeof NETWORKS
 
 /**
- * The endpoints that a setting such as `CHAIN_URL` stands for: names of networks and WebSocket URLs, separated by commas,
- * in the order in which they are tried. Throws a `ConfigurationError`, `CONFIG_INVALID`, that names the part that is neither.
+ * The endpoints that a setting such as `CHAIN_URL` stands for: names of networks and URLs, separated by commas, in the
+ * order in which they are tried. Throws a `ConfigurationError`, `CONFIG_INVALID`, that names the part that is neither.
  */
 export function resolveEndpoints(value: string): readonly string[] {
   const parts = value
@@ -41,8 +43,8 @@ function endpointsOf(part: string): readonly string[] {
     const hint = ` Did you mean '${closest(part, Object.keys(NETWORKS))}'?`
     throw new ConfigurationError('CONFIG_INVALID', `'${part}' is not a known network.${hint} ${expected()}`)
   }
-  if (!URL.canParse(part) || !['ws:', 'wss:'].includes(new URL(part).protocol))
-    throw new ConfigurationError('CONFIG_INVALID', `'${redactUrl(part)}' is not a WebSocket URL. ${expected()}`)
+  if (!URL.canParse(part) || !PROTOCOLS.includes(new URL(part).protocol))
+    throw new ConfigurationError('CONFIG_INVALID', `'${redactUrl(part)}' is not the URL of a chain node. ${expected()}`)
   return [part]
 }
 
@@ -51,5 +53,5 @@ function isNetworkName(name: string): name is NetworkName {
 }
 
 function expected(): string {
-  return `Give URLs that begin with ws:// or wss://, or names: ${Object.keys(NETWORKS).join(', ')}.`
+  return `Give URLs that begin with ws://, wss://, http:// or https://, or names: ${Object.keys(NETWORKS).join(', ')}.`
 }

@@ -69,7 +69,8 @@ test.each([
   ['BLOCKMILL_RETRY_BACKOFF', ['1', '60'], ['0', '61', '30s']],
   ['BLOCKMILL_MAX_RETRY_DELAY', ['1', '10080', '7d'], ['0', '10081']],
   ['BLOCKMILL_POLL_INTERVAL', ['1', '3600'], ['0', '3601']],
-  ['CHAIN_URL', ['finney', 'ws://a:1,wss://b'], ['http://a', 'finny']],
+  ['CHAIN_URL', ['finney', 'ws://a:1,wss://b', 'https://a/key'], ['ftp://a', 'finny']],
+  ['CHAIN_ARCHIVE_URL', ['finney', 'wss://b,http://a'], ['ftp://a', 'finny']],
   ['LOG_LEVEL', ['debug'], ['verbose', 'INFO']],
   ['PORT', ['0', '65535'], ['65536', '-1', 'http']],
 ])('%s accepts its range and nothing beside it', (key, accepted, refused) => {

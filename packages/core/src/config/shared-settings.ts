@@ -25,6 +25,7 @@ export const processSettings = {
   }),
 }
 
+const ENDPOINTS_RULE = `ws://, wss://, http:// or https:// URLs, or names (${Object.keys(NETWORKS).join(', ')}), separated by commas`
 const NAME_RULE = "1 to 64 of a-z, 0-9, '_' and '-', starting with a letter or digit"
 
 /** The broker, and the names of what an installation has on it. The same in all of its processes. */
@@ -81,11 +82,15 @@ export const chainSettings = {
       description: 'endpoints of chain nodes, tried in this order: URLs or names of networks',
       required: true,
     },
+    { rule: ENDPOINTS_RULE, parse: resolveEndpoints, mask: redactUrls },
+  ),
+  archiveEndpoints: setting.custom(
     {
-      rule: `ws:// or wss:// URLs, or names (${Object.keys(NETWORKS).join(', ')}), separated by commas`,
-      parse: resolveEndpoints,
-      mask: redactUrls,
+      key: 'CHAIN_ARCHIVE_URL',
+      flag: 'chain-archive-url',
+      description: 'archive nodes of the same chain, asked only for state that the others no longer keep',
     },
+    { rule: ENDPOINTS_RULE, parse: resolveEndpoints, mask: redactUrls },
   ),
   chain: setting.custom(
     {

@@ -18,7 +18,7 @@ export interface ChildSetup {
 export interface ChildChain {
   /** The name that the chain was given. */
   readonly id: string
-  /** WebSocket URLs of its nodes. */
+  /** URLs of its nodes. */
   readonly endpoints: readonly string[]
 }
 
