@@ -2,6 +2,7 @@ import { type ConfirmChannel, IllegalOperationError, type Options } from 'amqpli
 
 import type { BlockmillError } from '../errors/blockmill-error.ts'
 import type { Logger } from '../observability/logger.ts'
+import { ConfirmWindow } from './confirm-window.ts'
 import { Fifo } from './fifo.ts'
 import type { OutgoingMessage, Publisher } from './publisher.ts'
 import { closedChannel, refused, stopped, unencodable, unroutable } from './publish-failure.ts'
@@ -55,10 +56,8 @@ interface Entry {
 export class ConfirmPublisher implements Publisher {
   readonly #options: ConfirmPublisherOptions
   #channel: ConfirmChannel | undefined
-  /** Sent on the channel and not confirmed, by delivery tag: the oldest first. */
-  #unconfirmed = new Map<number, Entry>()
-  /** A channel numbers what is published on it from 1. */
-  #nextTag = 1
+  /** Sent on the channel and not confirmed. */
+  #unconfirmed = new ConfirmWindow<Entry>()
   /** Not sent yet, or to be sent again. */
   readonly #waiting = new Fifo<Entry>()
   /** Refused by the broker, waiting to be sent again. */
@@ -117,9 +116,8 @@ export class ConfirmPublisher implements Publisher {
     if (this.#isStopped) return
     this.#channel = channel
     // Each channel has a window of its own, emptied by detach(), so that a channel which is given up settles nothing more.
-    const unconfirmed = new Map<number, Entry>()
+    const unconfirmed = new ConfirmWindow<Entry>()
     this.#unconfirmed = unconfirmed
-    this.#nextTag = 1
     let failure: Error | undefined
     channel.on('error', (error) => {
       failure = error
@@ -142,11 +140,11 @@ export class ConfirmPublisher implements Publisher {
     })
     // One listener for all messages, instead of the library's callback for each: no closure is made per message.
     channel.on('ack', ({ deliveryTag, multiple }) => {
-      for (const entry of take(unconfirmed, deliveryTag, multiple)) this.#settle(entry)
+      for (const entry of unconfirmed.take(deliveryTag, multiple)) this.#settle(entry)
       this.#pump()
     })
     channel.on('nack', ({ deliveryTag, multiple }) => {
-      for (const entry of take(unconfirmed, deliveryTag, multiple)) this.#nacked(entry)
+      for (const entry of unconfirmed.take(deliveryTag, multiple)) this.#nacked(entry)
       this.#pump()
     })
     this.#pump()
@@ -159,7 +157,7 @@ export class ConfirmPublisher implements Publisher {
     this.#isBlocked = false
     clearTimeout(this.#confirmTimer)
     this.#confirmTimer = undefined
-    this.#waiting.putFirst([...this.#unconfirmed.values()])
+    this.#waiting.putFirst(this.#unconfirmed.values())
     this.#unconfirmed.clear()
   }
 
@@ -193,10 +191,6 @@ export class ConfirmPublisher implements Publisher {
     this.#tellWaiters()
   }
 
-  #oldest(): Entry | undefined {
-    return this.#unconfirmed.values().next().value
-  }
-
   #hasRoom(): boolean {
     const window = this.#suspects > 0 ? 1 : this.#options.window
     return this.#channel !== undefined && this.#isWritable && !this.#isBlocked && this.#unconfirmed.size < window
@@ -219,7 +213,7 @@ export class ConfirmPublisher implements Publisher {
         message.exchange,
         message.routingKey,
         message.body,
-        publishOptions(message, this.#nextTag),
+        publishOptions(message, this.#unconfirmed.nextTag),
       )
     } catch (error) {
       if (error instanceof IllegalOperationError) {
@@ -232,8 +226,7 @@ export class ConfirmPublisher implements Publisher {
       return
     }
     entry.sentAt = performance.now()
-    this.#unconfirmed.set(this.#nextTag, entry)
-    this.#nextTag += 1
+    this.#unconfirmed.add(entry)
     this.#confirmTimer ??= setTimeout(this.#checkConfirms, this.#options.confirmTimeoutMs)
   }
 
@@ -278,7 +271,7 @@ export class ConfirmPublisher implements Publisher {
 
   /** The broker closed the channel because of a message on it, or because of what it means as a whole. */
   #suspect(failure: Error): void {
-    const oldest = this.#oldest()
+    const oldest = this.#unconfirmed.first()
     if (this.#unconfirmed.size === 1 && oldest?.suspect === true) {
       this.#unconfirmed.clear()
       this.#fail(oldest, closedChannel(oldest.message, failure))
@@ -292,7 +285,7 @@ export class ConfirmPublisher implements Publisher {
 
   readonly #checkConfirms = (): void => {
     this.#confirmTimer = undefined
-    const oldest = this.#oldest()
+    const oldest = this.#unconfirmed.first()
     if (oldest === undefined) return
     const { confirmTimeoutMs, onBroken } = this.#options
     const leftMs = this.#isBlocked ? confirmTimeoutMs : oldest.sentAt + confirmTimeoutMs - performance.now()
@@ -310,22 +303,6 @@ export class ConfirmPublisher implements Publisher {
     }
     if (this.pending === 0) this.#whenIdle?.()
   }
-}
-
-/** Removes and returns what the broker has answered. */
-function take(unconfirmed: Map<number, Entry>, deliveryTag: number, multiple: boolean): readonly Entry[] {
-  if (!multiple) {
-    const entry = unconfirmed.get(deliveryTag)
-    unconfirmed.delete(deliveryTag)
-    return entry === undefined ? [] : [entry]
-  }
-  const taken: Entry[] = []
-  for (const [tag, entry] of unconfirmed) {
-    if (tag > deliveryTag) break
-    unconfirmed.delete(tag)
-    taken.push(entry)
-  }
-  return taken
 }
 
 function publishOptions(message: OutgoingMessage, tag: number): Options.Publish {

@@ -13,7 +13,7 @@ import { declareListenerQueue, type Listener, LISTENER_PREFETCH, type ListenOpti
 import { type ConnectionRole, ManagedConnection } from './managed-connection.ts'
 import { queueDepth } from './queue-depth.ts'
 import { QueueSubscription, type QueueSubscriptionOptions } from './queue-subscription.ts'
-import { RECONNECT_RANGE, type ReconnectRange } from './reconnect-delay.ts'
+import { RECONNECT_RANGE, type ReconnectRange } from '../service/reconnect-delay.ts'
 import type { Declarations, Topology } from './topology.ts'
 
 /** What a broker client needs. */

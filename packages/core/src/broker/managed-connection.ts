@@ -6,7 +6,7 @@ import { type BlockmillError, ConfigurationError, RetryableError } from '../erro
 import type { Logger } from '../observability/logger.ts'
 import { connectRefusal } from './broker-refusal.ts'
 import type { BrokerUrl } from './broker-url.ts'
-import { type ReconnectRange, reconnectDelay } from './reconnect-delay.ts'
+import { type ReconnectRange, reconnectDelay } from '../service/reconnect-delay.ts'
 
 /** What a connection is for. */
 export type ConnectionRole = 'publish' | 'consume'

@@ -7,7 +7,7 @@ import type { Logger } from '../observability/logger.ts'
 import { replyCode } from './broker-refusal.ts'
 import { ConsumerChannel } from './consumer-channel.ts'
 import type { ConsumeOptions, Subscription } from './consumer.ts'
-import { type ReconnectRange, reconnectDelay } from './reconnect-delay.ts'
+import { type ReconnectRange, reconnectDelay } from '../service/reconnect-delay.ts'
 
 /** @internal */
 export interface QueueSubscriptionOptions extends ConsumeOptions {

@@ -1,8 +1,10 @@
 import { WebSocket } from 'ws'
 
-import { RetryableError } from '../errors/blockmill-error.ts'
+import type { RetryableError } from '../errors/blockmill-error.ts'
 import { redactUrl, redactUrls } from './redact-url.ts'
-import { RpcAnswerError } from './rpc-answer-error.ts'
+import { parseAnswerError, RpcAnswerError } from './rpc-answer-error.ts'
+import { parseRetryAfter } from './retry-after.ts'
+import { answeredWithError, lost, timedOut, unreachable } from './rpc-failure.ts'
 
 export interface JsonRpcSocketOptions {
   /** `ws://` or `wss://`. Never appears whole in an error. */
@@ -26,7 +28,7 @@ export interface RpcSubscription {
  * One WebSocket connection that speaks JSON-RPC 2.0. It does not reconnect and caches nothing.
  *
  * Requests reject with a `RetryableError`: `CHAIN_RPC_FAILED` when the peer answers with an error, which is then the
- * `cause`; `CHAIN_UNREACHABLE` when no answer comes in time or the connection is lost.
+ * `cause`; `CHAIN_UNREACHABLE` when no answer comes in time (the `cause` is then an `RpcTimeoutError`) or the connection is lost.
  */
 export interface JsonRpcSocket {
   send(method: string, params?: readonly unknown[]): Promise<unknown>
@@ -50,8 +52,8 @@ interface PendingRequest {
 const MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 
 /**
- * Opens a connection. Rejects with a `RetryableError`, `CHAIN_UNREACHABLE`, or with the signal's reason. The signal closes it
- * later, too.
+ * Opens a connection. Rejects with a `RetryableError`, `CHAIN_UNREACHABLE`, whose `cause` is an `RpcAnswerError` when the peer
+ * answered with another status than HTTP's 101; or with the signal's reason. The signal closes it later, too.
  */
 export async function openJsonRpcSocket(options: JsonRpcSocketOptions, signal?: AbortSignal): Promise<JsonRpcSocket> {
   signal?.throwIfAborted()
@@ -69,7 +71,12 @@ export async function openJsonRpcSocket(options: JsonRpcSocketOptions, signal?: 
   socket.once('open', opened.resolve)
   socket.on('error', (error) => {
     const text = redactUrls(error.message)
-    opened.reject(new RetryableError('CHAIN_UNREACHABLE', `Cannot connect to ${redactUrl(url)}: ${text}`))
+    opened.reject(unreachable(`Cannot connect to ${redactUrl(url)}: ${text}`))
+  })
+  socket.on('unexpected-response', (_request, { statusCode = 0, statusMessage = '', headers }) => {
+    const answer = new RpcAnswerError(statusCode, statusMessage, parseRetryAfter(headers['retry-after'], Date.now()))
+    opened.reject(unreachable(`Cannot connect to ${redactUrl(url)}: it answered with status ${statusCode}`, answer))
+    socket.terminate()
   })
   signal?.addEventListener('abort', abort)
   socket.once('close', () => signal?.removeEventListener('abort', abort))
@@ -108,7 +115,7 @@ function speakJsonRpc(socket: WebSocket, { url, requestTimeoutMs, heartbeatMs }:
     } else {
       const request = pending.get(message.id)
       // Undefined when the answer came after its time-out.
-      request?.settle(message.result, message.error && answerError(peer, request.method, message.error))
+      request?.settle(message.result, message.error && answeredWithError(peer, request.method, message.error))
     }
   }
 
@@ -116,8 +123,7 @@ function speakJsonRpc(socket: WebSocket, { url, requestTimeoutMs, heartbeatMs }:
     const id = ++lastId
     const answer = Promise.withResolvers<T>()
     const timer = setTimeout(() => {
-      const text = `${peer} did not answer ${method} within ${requestTimeoutMs} ms.`
-      settle(undefined, new RetryableError('CHAIN_UNREACHABLE', text))
+      settle(undefined, timedOut(peer, method, requestTimeoutMs))
     }, requestTimeoutMs)
     const settle = (result: unknown, error?: RetryableError): void => {
       clearTimeout(timer)
@@ -151,7 +157,7 @@ function speakJsonRpc(socket: WebSocket, { url, requestTimeoutMs, heartbeatMs }:
     clearInterval(heartbeat)
     listeners.clear()
     for (const { method, settle } of pending.values()) settle(undefined, lost(peer, method, reason))
-    closed.resolve(new RetryableError('CHAIN_UNREACHABLE', `The connection to ${peer} is gone: ${reason}.`))
+    closed.resolve(unreachable(`The connection to ${peer} is gone: ${reason}.`))
   })
 
   return {
@@ -171,15 +177,6 @@ function speakJsonRpc(socket: WebSocket, { url, requestTimeoutMs, heartbeatMs }:
     closed: closed.promise,
     close: (why = 'it was closed by this side') => cut(why),
   }
-}
-
-function lost(peer: string, method: string, reason: string): RetryableError {
-  return new RetryableError('CHAIN_UNREACHABLE', `${peer} was lost before it answered ${method}: ${reason}.`)
-}
-
-function answerError(peer: string, method: string, cause: RpcAnswerError): RetryableError {
-  const text = `${peer} answered ${method} with error ${cause.code}: ${cause.message}`
-  return new RetryableError('CHAIN_RPC_FAILED', text, { cause })
 }
 
 type RpcMessage =
@@ -204,14 +201,8 @@ function parseMessage(text: string): RpcMessage | undefined {
   const { id, result, error } = body
   if (typeof id !== 'number') return undefined
   if (!isRecord(error)) return { type: 'answer', id, result: result ?? null }
-  const { code, message, data } = error
-  const detail = data === undefined ? '' : ` (${typeof data === 'string' ? data : JSON.stringify(data)})`
-  const answer = new RpcAnswerError(Number(code), redactUrls(`${String(message)}${detail}`.slice(0, MAX_ERROR_TEXT)))
-  return { type: 'answer', id, result: undefined, error: answer }
+  return { type: 'answer', id, result: undefined, error: parseAnswerError(error) }
 }
-
-/** Nodes answer with whole traces at times. */
-const MAX_ERROR_TEXT = 500
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null

@@ -1,17 +1,49 @@
+import { redactUrls } from './redact-url.ts'
+import { retryAfterOf } from './retry-after.ts'
+
 /** The `cause` of a `CHAIN_RPC_FAILED`: what the node answered. */
 export class RpcAnswerError extends Error {
   /** Code of JSON-RPC 2.0, or the node's own; the HTTP status where that says that the request failed. */
   readonly code: number
   /** How long the node wants to be left alone, where it said so. Milliseconds. */
-  readonly retryAfterMs?: number
+  readonly retryAfterMs: number | undefined
 
   constructor(code: number, message: string, retryAfterMs?: number) {
     super(message)
     this.code = code
-    if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs
+    this.retryAfterMs = retryAfterMs
   }
 
   override get name(): string {
     return 'RpcAnswerError'
   }
+}
+
+/** Nodes answer with whole traces at times. */
+const MAX_TEXT = 500
+
+/** Reads the `error` of a JSON-RPC 2.0 answer: code, message, and data where there is any. URLs in it are redacted. */
+export function parseAnswerError({ code, message, data }: Readonly<Record<string, unknown>>): RpcAnswerError {
+  const detail = data === undefined ? '' : ` (${typeof data === 'string' ? data : JSON.stringify(data)})`
+  const text = redactUrls(`${String(message)}${detail}`.slice(0, MAX_TEXT))
+  return new RpcAnswerError(Number(code), text, retryAfterOf(data))
+}
+
+/** HTTP's 429, and what providers answer in its place: see `isRateLimit`. */
+const TOO_MANY_REQUESTS = 429
+const RATE_LIMIT_CODES = [TOO_MANY_REQUESTS, -32_029]
+/** EIP-1474's "limit exceeded", which some nodes use for answers that would be too large, too. */
+const LIMIT_EXCEEDED = -32_005
+const RATE_TEXT = /rate.?limit|too many requests|requests? (limit|rate)|per second|compute units|throughput/i
+const SIZE_TEXT = /results|range|logs|response size|blocks/i
+
+/**
+ * Whether the node answered so because it is asked too often. The same request can work a little later, and asking on at the
+ * same pace makes it worse. Codes: 429, -32029, and -32005 unless its text speaks of the size of the answer; else the text says so.
+ * From 1000 to 9999 are Substrate's codes for what the chain itself refuses, such as a transaction over a limit of its runtime.
+ */
+export function isRateLimit({ code, message }: RpcAnswerError): boolean {
+  if (code >= 1_000 && code <= 9_999) return false
+  if (RATE_LIMIT_CODES.includes(code) || RATE_TEXT.test(message)) return true
+  return code === LIMIT_EXCEEDED && !SIZE_TEXT.test(message)
 }

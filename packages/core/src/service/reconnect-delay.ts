@@ -1,4 +1,4 @@
-/** Bounds of the wait before the broker is tried again. */
+/** Bounds of the wait before the broker or a chain node is tried again. */
 export interface ReconnectRange {
   /** Lower bound of every wait, and the base that doubles. Default 200 ms. */
   readonly minMs: number
@@ -10,7 +10,7 @@ export const RECONNECT_RANGE: ReconnectRange = { minMs: 200, maxMs: 15_000 }
 
 /**
  * Full jitter: a random wait between the minimum and the minimum doubled with every failure, capped. Processes that lost
- * the same broker together come back spread over time.
+ * the same broker or node together come back spread over time.
  *
  * @param failures failures in a row so far, 1 after the first.
  * @param random a number in [0, 1).
