@@ -15,6 +15,8 @@ export interface RpcFailure {
 /** Methods wrapped so that they fail when told to. */
 export interface RpcFailures {
   readonly methods: Record<string, JsonRpcMethod>
+  /** Throws the `JsonRpcError` of a failure that is due for this request. */
+  readonly failIfDue: (method: string, params: readonly unknown[]) => void
   readonly add: (failure: RpcFailure) => void
 }
 
@@ -51,6 +53,7 @@ export function createRpcFailures(
         },
       ]),
     ),
+    failIfDue,
     add(failure) {
       waiting.push({ left: failure.times ?? 1, failure })
     },

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { type MachineIdentity, machineIdentity, ownIdentity, type ProcessIdentity } from './process-identity.ts'
 
 /** Kinds of private services. */
-export type ServiceKind = 'rabbitmq' | 'postgres'
+export const SERVICE_KINDS = ['rabbitmq', 'postgres', 'anvil'] as const
+export type ServiceKind = (typeof SERVICE_KINDS)[number]
 
 /** What `instance.json` in an instance folder says, so that the next start can clean up after a crash. */
 export interface InstanceRecord {
@@ -75,7 +76,7 @@ function isInstanceRecord(value: unknown): value is InstanceRecord {
   if (typeof value !== 'object' || value === null) return false
   const { kind, machine, owner, processes } = value as Partial<Record<keyof InstanceRecord, unknown>>
   return (
-    (kind === 'rabbitmq' || kind === 'postgres') &&
+    SERVICE_KINDS.some((known) => known === kind) &&
     isMachineIdentity(machine) &&
     isProcessIdentity(owner) &&
     Array.isArray(processes) &&

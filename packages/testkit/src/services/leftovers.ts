@@ -29,8 +29,8 @@ export function judgeInstance(
   return runs(record.owner) ? 'in-use' : 'orphaned'
 }
 
-/** SIGQUIT makes PostgreSQL end its children and free its shared memory; the broker has neither and ends at once. */
-const END_SIGNAL: Record<ServiceKind, NodeJS.Signals> = { postgres: 'SIGQUIT', rabbitmq: 'SIGKILL' }
+/** SIGQUIT makes PostgreSQL end its children and free its shared memory; the others have neither and end at once. */
+const END_SIGNAL: Record<ServiceKind, NodeJS.Signals> = { postgres: 'SIGQUIT', rabbitmq: 'SIGKILL', anvil: 'SIGKILL' }
 /** A folder this young may be one that is being made and has no record yet. */
 const UNRECORDED_AGE_MS = 60_000
 
