@@ -9,8 +9,9 @@ import { type ServiceProcess, startService } from './service-process.ts'
 /** The system under test: what the demo runs, with a chain that makes blocks when the test says so. */
 export interface System {
   readonly chain: DevChain
-  readonly scheduler: ServiceProcess
   readonly monitor: ServiceProcess
+  /** Starts a scheduler, which begins at block 1 or goes on where the last one was. */
+  startScheduler(): Promise<ServiceProcess>
   /** Starts a worker that serves all queues of the tasks. */
   startWorker(name: string): Promise<ServiceProcess>
   /** Reads the monitor's REST API. */
@@ -19,8 +20,11 @@ export interface System {
 
 const TASKS = ['../../../apps/example', '../tasks'].map((path) => fileURLToPath(new URL(path, import.meta.url)))
 
-/** Starts a chain, the monitor and the scheduler, which begins at block 1. Everything ends with the test. */
-export async function startSystem(broker: TestBroker, database: TestDatabase): Promise<System> {
+/** Starts a chain and the monitor. Everything ends with the test. */
+export async function startSystem(
+  broker: Pick<TestBroker, 'url' | 'namespace'>,
+  database: TestDatabase,
+): Promise<System> {
   const chain = await startDevChain({ blockTime: 'on-demand' })
   onTestFinished(() => chain.stop())
   const environment = {
@@ -38,11 +42,10 @@ export async function startSystem(broker: TestBroker, database: TestDatabase): P
     return service
   }
   const monitor = await start('monitor')
-  const scheduler = await start('scheduler', '--start', '1')
   return {
     chain,
-    scheduler,
     monitor,
+    startScheduler: () => start('scheduler', '--start', '1'),
     startWorker: (name) => start('worker', '--name', name, '--queues', 'default,high-priority', '--concurrency', '4'),
     async get<Answer>(path: string) {
       const response = await fetch(new URL(path, monitor.url))
