@@ -134,7 +134,15 @@ export const anyMessage: fc.Arbitrary<Message> = fc
     const time = tick * 1_000 + KINDS.indexOf(kind)
     const at = iso(time)
     if (kind === 'scheduled') {
-      return taskMessage([block], { generation, attempt, postpones, scheduledAt: at, priority: generation + tick })
+      return taskMessage([block], {
+        generation,
+        attempt,
+        postpones,
+        scheduledAt: at,
+        notBefore: at,
+        expiresAt: at,
+        priority: generation + tick,
+      })
     }
     // One heartbeat at a time, so it lists all tasks that can run.
     if (kind === 'heartbeat') return heartbeat([1, 2], tick, worker)

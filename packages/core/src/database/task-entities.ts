@@ -36,6 +36,10 @@ export const TaskEntity = defineEntity({
     postpones: p.integer(),
     maxAttempts: p.integer().strictNullable(),
     scheduledAt: p.datetime().strictNullable(),
+    /** It may not start before, where its message says so. */
+    notBefore: p.datetime().strictNullable(),
+    /** It fails when it has not started by then, where its message says so. */
+    expiresAt: p.datetime().strictNullable(),
     /** When the task came into its present state. */
     changedAt: p.datetime(),
     /** When the last attempt started. */

@@ -76,6 +76,8 @@ function scheduledTask(message: TaskMessage, item: TaskItem): TaskRecord {
       cause: message.cause,
       maxAttempts: message.maxAttempts,
       scheduledAt,
+      notBefore: message.notBefore === undefined ? null : timeMs(message.notBefore),
+      expiresAt: message.expiresAt === undefined ? null : timeMs(message.expiresAt),
       rootId: message.rootId ?? null,
       parentId: message.parentId ?? null,
     },

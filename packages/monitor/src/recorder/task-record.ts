@@ -8,6 +8,8 @@ export interface Schedule {
   readonly cause: Cause
   readonly maxAttempts: number
   readonly scheduledAt: number
+  readonly notBefore: number | null
+  readonly expiresAt: number | null
   readonly rootId: string | null
   readonly parentId: string | null
 }

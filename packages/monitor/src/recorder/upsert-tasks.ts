@@ -29,6 +29,8 @@ const SCHEDULE: readonly TaskColumn[] = [
   { name: 'cause', type: 'text', value: ({ schedule }) => schedule?.cause ?? null },
   { name: 'max_attempts', type: 'int', value: ({ schedule }) => schedule?.maxAttempts ?? null },
   { name: 'scheduled_at', type: 'timestamptz', value: ({ schedule }) => schedule?.scheduledAt ?? null },
+  { name: 'not_before', type: 'timestamptz', value: ({ schedule }) => schedule?.notBefore ?? null },
+  { name: 'expires_at', type: 'timestamptz', value: ({ schedule }) => schedule?.expiresAt ?? null },
   { name: 'root_id', type: 'uuid', value: ({ schedule }) => schedule?.rootId ?? null },
   { name: 'parent_id', type: 'uuid', value: ({ schedule }) => schedule?.parentId ?? null },
 ]

@@ -1,7 +1,10 @@
 import type { MigrationObject } from '@mikro-orm/core'
 
+import { Backfills } from './backfills.ts'
 import { ControlState } from './control-state.ts'
+import { GapIndexes } from './gap-indexes.ts'
 import { InitialSchema } from './initial-schema.ts'
+import { TaskDeadlines } from './task-deadlines.ts'
 import { UniqueTasks } from './unique-tasks.ts'
 
 /** All migrations, in order. Names are kept in the database: never rename or reorder; add at the end. */
@@ -9,4 +12,7 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '0001-initial-schema', class: InitialSchema },
   { name: '0002-unique-tasks', class: UniqueTasks },
   { name: '0003-control-state', class: ControlState },
+  { name: '0005-backfills', class: Backfills },
+  { name: '0006-gap-indexes', class: GapIndexes },
+  { name: '0007-task-deadlines', class: TaskDeadlines },
 ]
