@@ -1,5 +1,9 @@
 export { BlockmillError, ConfigurationError, NonRetryableError, RetryableError } from './errors/blockmill-error.ts'
 export { ERROR_CODES } from './errors/error-codes.ts'
+export { backfillProblems, createBackfillJob, DEFAULT_BACKFILL_WINDOW } from './backfill/backfill-job.ts'
+export { BACKFILL_JOB_COLUMNS, jobOfRow } from './backfill/backfill-rows.ts'
+export { BACKFILL_STATES, backfillMove, isBackfillOver, nextBackfillState } from './backfill/backfill-state.ts'
+export { createBackfills } from './backfill/backfills.ts'
 export { createChainConnection } from './chain/chain-connection.ts'
 export { HEADS } from './chain/chain-source.ts'
 export { DEV_CHAIN_PORT, NETWORKS, resolveEndpoints } from './chain/networks.ts'
@@ -89,6 +93,17 @@ export { compareProgress, FINAL_STATES, isFinal, stateRank, TASK_STATES, TRANSIT
 
 export type { BlockmillErrorOptions, ErrorKind } from './errors/blockmill-error.ts'
 export type { ErrorCode } from './errors/error-codes.ts'
+export type { BackfillJob, BackfillProblem, BackfillRequest } from './backfill/backfill-job.ts'
+export type { BackfillJobRow } from './backfill/backfill-rows.ts'
+export type { BackfillMove, BackfillState } from './backfill/backfill-state.ts'
+export type {
+  BackfillDetail,
+  BackfillPart,
+  BackfillProgress,
+  BackfillSummary,
+  BackfillTasks,
+} from './backfill/backfill-view.ts'
+export type { BackfillFilter, BackfillOrder, Backfills } from './backfill/backfills.ts'
 export type {
   BlockRef,
   ChainAccess,

@@ -26,6 +26,10 @@ export const ERROR_CODES = {
   RESULT_TOO_LARGE: 'A handler returned more than 256 KiB of JSON.',
   CONTROL_INVALID: 'A control command names something that cannot be: what is no task id, say.',
   ENQUEUE_INVALID: 'A task cannot be enqueued as asked: its arguments, queue, priority, times or ids break a rule.',
+  BACKFILL_INVALID:
+    'A back-fill cannot be started as asked: its blocks, arguments, chunk, window or rate break a rule.',
+  BACKFILL_UNKNOWN: 'No back-fill with this id is on record.',
+  BACKFILL_CONFLICT: 'A back-fill cannot be paused, resumed or cancelled in the state that it is in.',
   TASK_UNKNOWN: 'No task of this name is registered.',
   TASK_WITHOUT_BLOCK: 'A handler read the block of a task that was enqueued without one.',
   TASK_TIMED_OUT: 'An attempt ran longer than its timeout.',
