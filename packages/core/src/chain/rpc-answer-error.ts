@@ -7,11 +7,15 @@ export class RpcAnswerError extends Error {
   readonly code: number
   /** How long the node wants to be left alone, where it said so. Milliseconds. */
   readonly retryAfterMs: number | undefined
+  /** What the node added for programs: what a call was reverted with, on EVM. Never in a log as it is. */
+  readonly data: unknown
 
-  constructor(code: number, message: string, retryAfterMs?: number) {
+  constructor(code: number, message: string, retryAfterMs?: number, data?: unknown) {
     super(message)
     this.code = code
     this.retryAfterMs = retryAfterMs
+    // Not enumerable, so that it does not end in logs: it has no limit of size, and may hold keys.
+    Object.defineProperty(this, 'data', { value: data, enumerable: false })
   }
 
   override get name(): string {
@@ -26,7 +30,7 @@ const MAX_TEXT = 500
 export function parseAnswerError({ code, message, data }: Readonly<Record<string, unknown>>): RpcAnswerError {
   const detail = data === undefined ? '' : ` (${typeof data === 'string' ? data : JSON.stringify(data)})`
   const text = redactUrls(`${String(message)}${detail}`.slice(0, MAX_TEXT))
-  return new RpcAnswerError(Number(code), text, retryAfterOf(data))
+  return new RpcAnswerError(Number(code), text, retryAfterOf(data), data)
 }
 
 /** HTTP's 429, and what providers answer in its place: see `isRateLimit`. */

@@ -1,5 +1,5 @@
 import type { ChainProtocol } from './chain-protocol.ts'
-import { parseHash } from './substrate-rpc.ts'
+import { parseHash } from './rpc-value.ts'
 
 /**
  * Nodes of the Polkadot SDK say `4003: Client error: UnknownBlock: State already discarded for 0x…`; a state database that was

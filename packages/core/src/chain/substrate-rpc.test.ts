@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { RetryableError } from '../errors/blockmill-error.ts'
-import { parseBlockHash, parseHash, parseHeader, parseTimestamp } from './substrate-rpc.ts'
+import { parseBlockHash, parseHeader, parseTimestamp } from './substrate-rpc.ts'
 
 const HASH = `0x${'1a'.repeat(32)}`
 
@@ -30,19 +30,6 @@ describe('parseHeader', () => {
   })
 })
 
-describe('parseHash', () => {
-  it('takes 32 bytes in hex and nothing else', () => {
-    expect(parseHash(HASH)).toBe(HASH)
-    for (const value of [null, '', '0x', HASH.slice(0, -1), `${HASH}00`, HASH.slice(2), 7, [HASH]])
-      expect(() => parseHash(value)).toThrow(/not a block hash/)
-  })
-
-  it('is undefined for the null of a block that does not exist yet', () => {
-    expect(parseBlockHash(null)).toBeUndefined()
-    expect(() => parseBlockHash(undefined)).toThrow(RetryableError)
-  })
-})
-
 describe('parseTimestamp', () => {
   it('reads milliseconds in the order in which the runtime stores their bytes', () => {
     expect(parseTimestamp('0x00fcd1c38c010000')).toEqual(new Date(0x018c_c3d1_fc00))
@@ -62,5 +49,12 @@ describe('parseTimestamp', () => {
     expect(parseTimestamp(null)).toBeUndefined()
     for (const value of ['0x', '0x00', 12, `0x${'00'.repeat(9)}`])
       expect(() => parseTimestamp(value)).toThrow(RetryableError)
+  })
+})
+
+describe('parseBlockHash', () => {
+  it('is undefined for the null of a block that does not exist yet', () => {
+    expect(parseBlockHash(null)).toBeUndefined()
+    expect(() => parseBlockHash(undefined)).toThrow(RetryableError)
   })
 })

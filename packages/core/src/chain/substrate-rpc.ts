@@ -1,18 +1,11 @@
-import { RetryableError } from '../errors/blockmill-error.ts'
 import type { BlockHeader } from './chain-source.ts'
+import { invalidAnswer, parseHash } from './rpc-value.ts'
 
 /** Storage key of `timestamp.now`: twox128 of the pallet's name and of the entry's. */
 export const TIMESTAMP_NOW_KEY = '0xf0c365c3cf59d671eb72da0e7a4113c49f1f0515f462cdcf84e0f1d6045dfcbb'
 
-const HASH = /^0x[0-9a-f]{64}$/
 const NUMBER = /^0x[0-9a-f]+$/
 const U64 = /^0x[0-9a-f]{16}$/
-
-/** A block hash in an answer: 0x and 64 hex digits. Throws a `RetryableError`, `CHAIN_DATA_INVALID`, for anything else. */
-export function parseHash(value: unknown): string {
-  if (typeof value === 'string' && HASH.test(value)) return value
-  throw invalid('a block hash', value)
-}
 
 /** The answer to `chain_getBlockHash`, which is `null` where there is no block yet. */
 export function parseBlockHash(value: unknown): string | undefined {
@@ -22,20 +15,15 @@ export function parseBlockHash(value: unknown): string | undefined {
 /** The answer to `chain_getHeader` for the block of this hash. */
 export function parseHeader(value: unknown, hash: string): BlockHeader {
   if (typeof value !== 'object' || value === null || !('number' in value) || !('parentHash' in value))
-    throw invalid('a block header', value)
+    throw invalidAnswer('a block header', value)
   const number = typeof value.number === 'string' && NUMBER.test(value.number) ? Number(value.number) : undefined
-  if (!Number.isSafeInteger(number) || number === undefined) throw invalid('a block number', value.number)
+  if (!Number.isSafeInteger(number) || number === undefined) throw invalidAnswer('a block number', value.number)
   return { number, hash, parentHash: parseHash(value.parentHash) }
 }
 
 /** The stored `timestamp.now`: milliseconds since 1970, as 8 bytes, least first. `undefined` on a chain without that pallet. */
 export function parseTimestamp(value: unknown): Date | undefined {
   if (value === null) return undefined
-  if (typeof value !== 'string' || !U64.test(value)) throw invalid('a timestamp', value)
+  if (typeof value !== 'string' || !U64.test(value)) throw invalidAnswer('a timestamp', value)
   return new Date(Number(Buffer.from(value.slice(2), 'hex').readBigUInt64LE()))
-}
-
-function invalid(what: string, value: unknown): RetryableError {
-  const shown = (JSON.stringify(value) ?? 'nothing').slice(0, 200)
-  return new RetryableError('CHAIN_DATA_INVALID', `The node answered with something that is not ${what}: ${shown}`)
 }
