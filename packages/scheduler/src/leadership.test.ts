@@ -448,11 +448,68 @@ describe('lookback', () => {
   it('waits while the low lane is full, and never holds up the head', async () => {
     const broker = createRecordingBroker()
     broker.setDepth(50)
-    const { chain, look } = await leading({ tasks: [looking(3)], broker, lookbackWindow: 50 })
+    const { chain, look } = await leading({ tasks: [looking(3)], broker, queueWindow: 50 })
     chain.advance()
     await look()
     expect(broker.blocks('looking')).toEqual([100, 101])
     broker.setDepth(49)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(broker.blocks('looking')).toEqual([100, 101, 97, 98, 99])
+  })
+})
+
+describe('room on the broker', () => {
+  const normal = 'blockmill.work.default.normal'
+
+  it('bounds a live run far behind the head, which then goes on in order', async () => {
+    const broker = createRecordingBroker()
+    const chain = createScriptedChain({ head: 5_000_000 })
+    const { look, store } = await leading({ tasks: [task('a')], broker, chain, start: 1, queueWindow: 2_000 })
+    expect(broker.blocks('a')).toEqual(blocks(1, 2_000))
+    broker.setDepth(2_000, normal)
+    await vi.advanceTimersByTimeAsync(10_000)
+    chain.advance()
+    await look()
+    expect(broker.blocks('a')).toHaveLength(2_000)
+    broker.setDepth(500, normal)
+    await vi.advanceTimersByTimeAsync(1_000)
+    await settle()
+    expect(broker.blocks('a')).toEqual(blocks(1, 3_500))
+    expect(store.of('a')?.evaluated).toEqual([{ from: 1, to: 3_500 }])
+  })
+
+  it('is not asked for at the head, where blocks are scheduled however full the lane is', async () => {
+    const broker = createRecordingBroker()
+    broker.setDepth(1_000_000)
+    const { chain, look } = await leading({ tasks: [task('a')], broker })
+    for (const head of [101, 150, 600]) {
+      chain.advanceTo(head)
+      await look()
+    }
+    expect(broker.blocks('a')).toEqual(blocks(100, 600))
+    expect(broker.depthRequests).toBe(0)
+  })
+
+  it('is asked for once a second, however many tasks are far behind', async () => {
+    const broker = createRecordingBroker()
+    broker.setDepth(10_000)
+    const tasks = Array.from({ length: 50 }, (_, index) => task(`task-${index}`))
+    await leading({ tasks, broker, chain: createScriptedChain({ head: 5_000 }), start: 1 })
+    expect(broker.depthRequests).toBe(1)
+    await vi.advanceTimersByTimeAsync(3_000)
+    expect(broker.depthRequests).toBeLessThanOrEqual(4)
+    expect(broker.messages).toEqual([])
+  })
+
+  it('lets what is looked back at wait while the monitor is far behind, and the head go on', async () => {
+    const broker = createRecordingBroker()
+    broker.setDepth(1_001, broker.topology.monitorQueue)
+    const looking = defineTask({ name: 'looking', backfill: { lookback: 3 }, run })
+    const { chain, look } = await leading({ tasks: [looking], broker, monitorLimit: 1_000 })
+    chain.advance()
+    await look()
+    expect(broker.blocks('looking')).toEqual([100, 101])
+    broker.setDepth(1_000, broker.topology.monitorQueue)
     await vi.advanceTimersByTimeAsync(1_000)
     expect(broker.blocks('looking')).toEqual([100, 101, 97, 98, 99])
   })

@@ -19,6 +19,7 @@ export interface SchedulerMetrics {
   /** Starts the clock of one coverage write; call what it returns when the write is done. */
   readonly coverageWrite: { startTimer(): () => void }
   leading(isLeading: boolean): void
+  monitorBehind(isBehind: boolean): void
 }
 
 export interface SchedulerMetricsOptions {
@@ -79,6 +80,11 @@ export function createSchedulerMetrics({ registry, chain, heights }: SchedulerMe
   })
   const leader = gauge('blockmill_scheduler_leader', '1 while this scheduler is the active one of its chain, else 0.')
   leader.set({ chain }, 0)
+  const monitorBehind = gauge(
+    'blockmill_scheduler_monitor_behind',
+    '1 while lookback and back-fill wait, because too many messages wait for the monitor, else 0.',
+  )
+  monitorBehind.set({ chain }, 0)
 
   return {
     headSeen: (head, { number }) => heads[head].set({ chain }, number),
@@ -87,5 +93,6 @@ export function createSchedulerMetrics({ registry, chain, heights }: SchedulerMe
     conditionFailed: (task) => conditionErrors.inc({ chain, task }),
     coverageWrite: { startTimer: () => coverageWrite.startTimer({ chain }) },
     leading: (isLeading) => leader.set({ chain }, isLeading ? 1 : 0),
+    monitorBehind: (isBehind) => monitorBehind.set({ chain }, isBehind ? 1 : 0),
   }
 }

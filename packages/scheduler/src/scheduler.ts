@@ -23,6 +23,7 @@ import { type CoverageStore, createCoverageStore } from './coverage/coverage-sto
 import type { StartMode } from './coverage/start-block.ts'
 import { Leadership } from './leadership.ts'
 import { leadWhileHeld } from './lease/lease.ts'
+import { createQueuePressure, type QueuePressure } from './pressure/queue-pressure.ts'
 import { createSchedulerMetrics, type SchedulerMetrics, type TaskHeight } from './scheduler-metrics.ts'
 import { createSql, type Sql } from './sql.ts'
 import { syncTasks } from './synced-tasks.ts'
@@ -39,8 +40,10 @@ export interface SchedulerConfig {
   readonly pollIntervalMs?: number
   /** Attempts of tasks that set none. Default 3. */
   readonly maxAttempts?: number
-  /** Blocks looked back at wait while a queue's low lane holds this many messages. Default 10,000. */
-  readonly lookbackWindow?: number
+  /** Blocks that are not at the head wait while the lane of their queue holds this many messages. Default 10,000. */
+  readonly queueWindow?: number
+  /** Blocks looked back at and back-filled wait while more messages than this wait for the monitor. Default 200,000. */
+  readonly monitorLimit?: number
   /** How long `stop()` lets steps under way end before it gives them up. Default 5,000 ms. */
   readonly graceMs?: number
   /** How long a lease lasts that is not renewed. Default 6,000 ms. */
@@ -82,6 +85,7 @@ export class Scheduler {
   readonly #store: CoverageStore
   readonly #metrics: SchedulerMetrics
   readonly #watcher: HeadWatcher
+  readonly #pressure: QueuePressure
   readonly #stopping = new AbortController()
   /** Tasks that this process has put on record: the start mode does not apply to them a second time. */
   readonly #started = new Set<AnyTaskDefinition>()
@@ -90,7 +94,7 @@ export class Scheduler {
   #running: Promise<void> | undefined
 
   constructor(options: SchedulerOptions) {
-    const { config, database, logger, metrics, chain } = options
+    const { broker, config, database, logger, metrics, chain } = options
     this.#options = options
     this.#sql = createSql(database)
     this.#store = createCoverageStore({ sql: this.#sql, chain: config.chain })
@@ -98,6 +102,12 @@ export class Scheduler {
       registry: metrics,
       chain: config.chain,
       heights: () => this.#heights(),
+    })
+    this.#pressure = createQueuePressure({
+      broker,
+      window: config.queueWindow ?? 10_000,
+      monitorLimit: config.monitorLimit ?? 200_000,
+      onMonitorBehind: (isBehind, messages) => this.#monitorIsBehind(isBehind, messages),
     })
     this.#watcher = new HeadWatcher({
       source: chain,
@@ -211,7 +221,7 @@ export class Scheduler {
       store: this.#store,
       definitions: tasks,
       defaultMaxAttempts: config.maxAttempts ?? 3,
-      lookbackWindow: config.lookbackWindow ?? 10_000,
+      pressure: this.#pressure,
       now,
       headsAtStart,
       startMode: config.start ?? 'resume',
@@ -257,6 +267,16 @@ export class Scheduler {
         this.#options.logger.warn({ ...failureFields(error), retryInMs }, `${failure}; trying again`)
         await pause(retryInMs, signal)
       }
+    }
+  }
+
+  #monitorIsBehind(isBehind: boolean, messages: number): void {
+    const { logger } = this.#options
+    this.#metrics.monitorBehind(isBehind)
+    if (isBehind) {
+      logger.warn({ messages }, 'the monitor is far behind: lookback and back-fill wait until it has caught up')
+    } else {
+      logger.info({ messages }, 'the monitor has caught up: lookback and back-fill go on')
     }
   }
 

@@ -5,6 +5,7 @@ import { vi } from 'vitest'
 
 import type { StartMode } from '../src/coverage/start-block.ts'
 import { Leadership } from '../src/leadership.ts'
+import { createQueuePressure } from '../src/pressure/queue-pressure.ts'
 import { createSchedulerMetrics } from '../src/scheduler-metrics.ts'
 import { createRecordingBroker, type RecordingBroker } from './recording-broker.ts'
 import { createMemoryCoverageStore, type MemoryCoverageStore } from './memory-coverage-store.ts'
@@ -16,7 +17,8 @@ export interface HarnessOptions {
   readonly store?: MemoryCoverageStore
   readonly start?: StartMode
   readonly token?: number
-  readonly lookbackWindow?: number
+  readonly queueWindow?: number
+  readonly monitorLimit?: number
   readonly logger?: Logger
   readonly access?: ConditionContext['chain']
 }
@@ -29,7 +31,8 @@ export async function lead({
   store = createMemoryCoverageStore(),
   start = 'resume',
   token = 1,
-  lookbackWindow = 10_000,
+  queueWindow = 10_000,
+  monitorLimit = 200_000,
   logger = createSilentLogger(),
   access,
 }: HarnessOptions) {
@@ -50,7 +53,7 @@ export async function lead({
     started: new Set(),
     token,
     defaultMaxAttempts: 3,
-    lookbackWindow,
+    pressure: createQueuePressure({ broker, window: queueWindow, monitorLimit }),
     now: Date.now,
   })
   const over = leadership.run(() => headsAtStart)

@@ -11,8 +11,10 @@ export interface RecordingBroker extends FakeBroker {
   confirm(enabled: boolean): void
   /** Makes the next publishes fail. */
   failNext(times: number, error: Error): void
-  /** What `depth` answers from now on. */
-  setDepth(messages: number): void
+  /** What `depth` answers from now on: of this queue, or of all of which nothing else is said. */
+  setDepth(messages: number, queue?: string): void
+  /** How often `depth` was asked. */
+  readonly depthRequests: number
 }
 
 export function createRecordingBroker(): RecordingBroker {
@@ -21,7 +23,8 @@ export function createRecordingBroker(): RecordingBroker {
   let confirms = Promise.withResolvers<void>()
   confirms.resolve()
   let failures: { left: number; error: Error } | undefined
-  let ready = 0
+  const depths = new Map<string | undefined, number>()
+  let depthRequests = 0
 
   // Declared as soon as the test lets go of the event loop, and so before anything is published.
   void broker.declare(broker.topology.base())
@@ -34,9 +37,13 @@ export function createRecordingBroker(): RecordingBroker {
     return confirms.promise
   }
 
-  return Object.assign(broker, {
+  const recording = Object.assign(broker, {
     messages,
-    depth: async () => ({ messages: ready, consumers: 0 }),
+    depthRequests: 0,
+    depth: async (queue: string) => {
+      depthRequests += 1
+      return { messages: depths.get(queue) ?? depths.get(undefined) ?? 0, consumers: 0 }
+    },
     blocks: (task: string) =>
       messages
         .filter((message) => message.task === task)
@@ -48,8 +55,9 @@ export function createRecordingBroker(): RecordingBroker {
     failNext(times: number, error: Error) {
       failures = { left: times, error }
     },
-    setDepth(depth: number) {
-      ready = depth
+    setDepth(depth: number, queue?: string) {
+      depths.set(queue, depth)
     },
   })
+  return Object.defineProperty(recording, 'depthRequests', { get: () => depthRequests })
 }

@@ -176,7 +176,7 @@ describe('a scheduler on a real broker and database', () => {
     await start({
       tasks: [task('a'), defineTask({ name: 'b', condition: everyNBlocks(100), run })],
       chain,
-      config: { start: 1 },
+      config: { start: 1, queueWindow: 100_000 },
     })
     await covered('a', [1, 20_000])
     await covered('b', [1, 20_000])

@@ -38,12 +38,19 @@ export const schedulerSettings = defineSettings({
     max: '1h',
     plainNumber: 'seconds',
   }),
-  lookbackWindow: setting.integer({
-    key: 'BLOCKMILL_LOOKBACK_WINDOW',
-    description: 'blocks looked back at wait while this many messages are on the low lane of their queue',
+  queueWindow: setting.integer({
+    key: 'BLOCKMILL_QUEUE_WINDOW',
+    description: 'blocks that are not at the head wait while this many messages are on the lane of their queue',
     default: 10_000,
     min: 1,
     max: 1_000_000,
+  }),
+  monitorLimit: setting.integer({
+    key: 'BLOCKMILL_MONITOR_LIMIT',
+    description: 'lookback and back-fill wait while more messages than this wait for the monitor',
+    default: 200_000,
+    min: 1,
+    max: 100_000_000,
   }),
 })
 

@@ -1,4 +1,11 @@
-import { type AnyTaskDefinition, type BlockRange, type ConditionBlock, RetryableError } from '@blockmill/core'
+import {
+  type AnyTaskDefinition,
+  type BlockRange,
+  type ConditionBlock,
+  laneOf,
+  rangeSize,
+  RetryableError,
+} from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
 import type { TaskCoverage } from '../coverage/task-coverage.ts'
@@ -17,8 +24,10 @@ import { createSetbacks } from './setbacks.ts'
 
 /** Most tasks that are published before their range is written to the coverage. */
 const MAX_TASKS_PER_STEP = 500
-/** How long to wait when the low lane is full. */
-const FULL_LANE_PAUSE_MS = 1_000
+/** A live run that is more blocks behind the head looks at what waits on the broker before each step. */
+const FAR_BEHIND_BLOCKS = 500
+/** How long to wait when there is no room on the broker. */
+const NO_ROOM_PAUSE_MS = 1_000
 
 type Cause = 'live' | 'lookback'
 
@@ -32,7 +41,8 @@ interface Work {
  *
  * Idle: everything due is evaluated, or waits after a setback; a higher head or the end of the wait starts it. Stepping:
  * evaluates some blocks, publishes what matches, waits for the broker's confirms, adds the range to the coverage, and looks
- * for more, live blocks before those looked back at. A block whose condition fails ends a step before it, and is tried
+ * for more, live blocks before those looked back at. A live run that is far behind waits while its lane on the broker is
+ * full, and what is looked back at also while the monitor is far behind. A block whose condition fails ends a step before it, and is tried
  * again after a growing pause. Stopped: no step begins once `stopping` is aborted, and a step under way ends unfinished once
  * `abandoned` is; its blocks are evaluated again later, and yield the same ids.
  */
@@ -86,8 +96,8 @@ export class ArgsFollower {
   async #try(work: Work): Promise<void> {
     const { logger, metrics, abandoned, onLeaseLost } = this.#ports
     try {
-      if (work.cause === 'lookback' && (await this.#isLaneFull())) {
-        this.#setbacks.postpone(work.cause, performance.now(), FULL_LANE_PAUSE_MS)
+      if (!(await this.#hasRoom(work))) {
+        this.#setbacks.postpone(work.cause, performance.now(), NO_ROOM_PAUSE_MS)
         return
       }
       const failure = await this.#step(work)
@@ -161,7 +171,7 @@ export class ArgsFollower {
   }
 
   async #publish(cause: Cause, blocks: readonly ConditionBlock[]): Promise<void> {
-    const { abandoned, broker, chain, defaultMaxAttempts, metrics, now } = this.#ports
+    const { abandoned, broker, chain, defaultMaxAttempts, metrics, now, pressure } = this.#ports
     const messages = planMessages({
       chain,
       definition: this.#definition,
@@ -171,14 +181,20 @@ export class ArgsFollower {
       scheduledAt: new Date(now()),
       defaultMaxAttempts,
     })
+    for (const { queue, lane } of messages) pressure.published(queue, lane, 1)
     await unlessAborted(publishTasks(broker, messages), abandoned)
     for (const message of messages) metrics.scheduled(message)
   }
 
-  async #isLaneFull(): Promise<boolean> {
-    const { abandoned, broker, lookbackWindow } = this.#ports
-    const queue = broker.topology.workQueue(this.#definition.backfill.queue, 'low')
-    const depth = await unlessAborted(broker.depth(queue), abandoned)
-    return (depth?.messages ?? 0) >= lookbackWindow
+  /** Blocks at the head have room always, so that nothing is asked for them; a live run far behind as long as its lane has. */
+  async #hasRoom({ cause, range }: Work): Promise<boolean> {
+    const { abandoned, pressure } = this.#ports
+    const { queue, priority, backfill } = this.#definition
+    if (cause === 'lookback') {
+      if (await unlessAborted(pressure.isMonitorBehind(), abandoned)) return false
+      return !(await unlessAborted(pressure.isFull(backfill.queue, 'low'), abandoned))
+    }
+    if (rangeSize(range) <= FAR_BEHIND_BLOCKS) return true
+    return !(await unlessAborted(pressure.isFull(queue, laneOf(priority)), abandoned))
   }
 }

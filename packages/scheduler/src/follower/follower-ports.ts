@@ -1,5 +1,6 @@
 import type { Broker, ChainSource, ConditionContext, Logger } from '@blockmill/core'
 
+import type { QueuePressure } from '../pressure/queue-pressure.ts'
 import type { SchedulerMetrics } from '../scheduler-metrics.ts'
 
 /** What followers work with while their scheduler leads. */
@@ -13,8 +14,8 @@ export interface FollowerPorts {
   readonly metrics: Pick<SchedulerMetrics, 'scheduled' | 'conditionFailed'>
   /** For definitions that set no `retry.maxAttempts`. */
   readonly defaultMaxAttempts: number
-  /** Blocks looked back at wait while this many messages are on their queue's low lane. */
-  readonly lookbackWindow: number
+  /** What waits on the broker, which holds up whatever is not at the head. */
+  readonly pressure: QueuePressure
   /** Unix milliseconds, for messages. Waits are measured by a clock that does not jump. */
   readonly now: () => number
   /** Aborted when no new work may begin. */

@@ -1,0 +1,81 @@
+import type { Broker, Lane } from '@blockmill/core'
+
+/** An answer of the broker counts for this long. */
+const ANSWER_LASTS_MS = 1_000
+
+/** How much waits on the broker: what whoever schedules old blocks asks before each step. */
+export interface QueuePressure {
+  /**
+   * True when a lane of a queue holds the window or more: messages that the broker had ready at most a second ago, and what
+   * was published since then. The newest blocks are scheduled all the same; everything else waits.
+   *
+   * @param window messages; the shared window when left out.
+   * @throws RetryableError `BROKER_UNREACHABLE`.
+   */
+  isFull(queue: string, lane: Lane, window?: number): Promise<boolean>
+  /** Counts messages that are published to a lane, until the broker is asked for its depth again. */
+  published(queue: string, lane: Lane, messages: number): void
+  /**
+   * True while more than the limit of messages wait for the monitor: lookback and back-fill yield then, because what they
+   * publish is recorded in the order in which it came, before what happens at the head.
+   *
+   * @throws RetryableError `BROKER_UNREACHABLE`.
+   */
+  isMonitorBehind(): Promise<boolean>
+}
+
+export interface QueuePressureOptions {
+  readonly broker: Pick<Broker, 'depth' | 'topology'>
+  /** Messages that a lane may hold. */
+  readonly window: number
+  /** Messages that may wait for the monitor. */
+  readonly monitorLimit: number
+  /** Milliseconds of a clock that never jumps; default the process's. */
+  readonly now?: () => number
+  /** Called when the monitor falls behind, and when it has caught up, with how many messages wait for it. */
+  readonly onMonitorBehind?: (isBehind: boolean, messages: number) => void
+}
+
+interface Answer {
+  readonly askedAtMs: number
+  readonly depth: Promise<number>
+  publishedSince: number
+}
+
+/** Asks the broker at most once a second for each queue, however many ask for it. */
+export function createQueuePressure(options: QueuePressureOptions): QueuePressure {
+  const { broker, window: sharedWindow, monitorLimit, now = () => performance.now(), onMonitorBehind } = options
+  const answers = new Map<string, Answer>()
+  let wasBehind = false
+
+  const ask = (queue: string): Answer => {
+    const known = answers.get(queue)
+    if (known !== undefined && now() - known.askedAtMs < ANSWER_LASTS_MS) return known
+    const depth = broker.depth(queue).then((answered) => answered?.messages ?? 0)
+    const answer = { askedAtMs: now(), depth, publishedSince: 0 }
+    answers.set(queue, answer)
+    // Whoever waits for it has the failure; the next one asks anew.
+    depth.catch(() => answers.get(queue) === answer && answers.delete(queue))
+    return answer
+  }
+
+  return {
+    async isFull(queue, lane, window = sharedWindow) {
+      const answer = ask(broker.topology.workQueue(queue, lane))
+      return (await answer.depth) + answer.publishedSince >= window
+    },
+
+    published(queue, lane, messages) {
+      const answer = answers.get(broker.topology.workQueue(queue, lane))
+      if (answer !== undefined) answer.publishedSince += messages
+    },
+
+    async isMonitorBehind() {
+      const messages = await ask(broker.topology.monitorQueue).depth
+      const isBehind = messages > monitorLimit
+      if (isBehind !== wasBehind) onMonitorBehind?.(isBehind, messages)
+      wasBehind = isBehind
+      return isBehind
+    },
+  }
+}
