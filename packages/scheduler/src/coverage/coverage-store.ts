@@ -1,12 +1,6 @@
-import {
-  type BlockRange,
-  type BlockSet,
-  fromMultirange,
-  type Head,
-  type JsonObject,
-  RetryableError,
-} from '@blockmill/core'
+import { type BlockRange, type BlockSet, fromMultirange, type Head, type JsonObject } from '@blockmill/core'
 
+import { FENCE, fencedWrite, HELD } from '../lease/fence.ts'
 import type { Sql } from '../sql.ts'
 
 /** Names the coverage of one task with one set of arguments on one head of the chain. */
@@ -52,9 +46,6 @@ export interface CoverageStore {
   add(token: number, ranges: readonly EvaluatedRange[]): Promise<void>
 }
 
-// Locks the lease until the statement ends, so that a take-over comes before the write or after it, never in between.
-const FENCE = `fence as (select 1 from blockmill.scheduler_lease where chain = $1 and token = $2::bigint for share)`
-
 const LOAD = `
   select task, args_hash, head, args, start_block, evaluated::text from blockmill.coverage where chain = $1`
 
@@ -66,7 +57,7 @@ const REGISTER = `
     on conflict (chain, task, args_hash, head) do update set start_block = excluded.start_block, updated_at = now()
     returning 1
   )
-  select (select count(*) from fence)::int as held, (select count(*) from registered)::int as written`
+  select ${HELD}, (select count(*) from registered)::int as written`
 
 const ADD = `
   with ${FENCE}, added as (
@@ -81,17 +72,12 @@ const ADD = `
       do update set evaluated = coverage.evaluated + excluded.evaluated, updated_at = now()
     returning 1
   )
-  select (select count(*) from fence)::int as held, (select count(*) from written)::int as written`
+  select ${HELD}, (select count(*) from written)::int as written`
 
 /** The coverage of a chain in PostgreSQL: one row for each key, its evaluated blocks an `int8multirange`. */
 export function createCoverageStore({ sql, chain }: { readonly sql: Sql; readonly chain: string }): CoverageStore {
   const write = async (statement: string, token: number, values: readonly unknown[][]): Promise<void> => {
-    const [result] = await sql.query<{ held: number }>(statement, [chain, token, ...values])
-    if (result?.held === 1) return
-    throw new RetryableError(
-      'SCHEDULER_LEASE_LOST',
-      `Another scheduler has taken over chain '${chain}': coverage written with token ${token} is refused.`,
-    )
+    await fencedWrite(sql, statement, { chain, token }, values)
   }
 
   return {

@@ -22,8 +22,12 @@ export interface TaskCoverage {
   missing(range: BlockRange): BlockSet
   /** Keeps others off these blocks until what is returned is called. */
   claim(range: BlockRange): () => void
-  /** Stores a range as evaluated. Resolves and rejects as its `CoverageWriter` does. */
-  add(range: BlockRange): Promise<void>
+  /**
+   * Stores a range as evaluated. Resolves and rejects as its `CoverageWriter` does.
+   *
+   * @param store stores it in the writer's place, together with what else is to be stored in the same statement.
+   */
+  add(range: BlockRange, store?: () => Promise<void>): Promise<void>
 }
 
 export function createTaskCoverage(recorded: FollowedCoverage, writer: CoverageWriter): TaskCoverage {
@@ -46,8 +50,8 @@ export function createTaskCoverage(recorded: FollowedCoverage, writer: CoverageW
       claims.add(claimed)
       return () => void claims.delete(claimed)
     },
-    async add(range) {
-      await writer.add({ task, argsHash, args, head, startBlock, range })
+    async add(range, store = () => writer.add({ task, argsHash, args, head, startBlock, range })) {
+      await store()
       evaluated = union(evaluated, [range])
     },
   }

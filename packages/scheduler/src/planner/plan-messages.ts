@@ -17,7 +17,11 @@ export interface PlanRequest {
   readonly args: JsonObject
   /** Ascending. With hashes for tasks on the `latest` head. */
   readonly blocks: readonly ConditionBlock[]
-  readonly cause: Extract<Cause, 'live' | 'lookback'>
+  readonly cause: Extract<Cause, 'live' | 'lookback' | 'backfill'>
+  /** Blocks in one message, where it is not live. Default: the task's own. */
+  readonly chunk?: number
+  /** Which deliberate run this is: Unix milliseconds of a forced re-run. Default 0, as planned. */
+  readonly generation?: number
   readonly scheduledAt: Date
   /** For definitions that set no `retry.maxAttempts`. */
   readonly defaultMaxAttempts: number
@@ -25,10 +29,11 @@ export interface PlanRequest {
 
 /**
  * The messages for blocks whose condition held. A live block is a message of its own, on the lane of the task's priority.
- * Blocks looked back at ride the low lane, so that they never delay the head, in chunks of the size that the task allows.
+ * Blocks looked back at or filled in ride the low lane, so that they never delay the head, in chunks of the size that the
+ * task allows or a back-fill asks for.
  */
 export function planMessages(request: PlanRequest): TaskMessage[] {
-  const { chain, definition, args, blocks, cause, scheduledAt, defaultMaxAttempts } = request
+  const { chain, definition, args, blocks, cause, scheduledAt, defaultMaxAttempts, generation = 0 } = request
   const isLive = cause === 'live'
   const message: Omit<TaskMessage, 'items'> = {
     v: 1,
@@ -37,6 +42,7 @@ export function planMessages(request: PlanRequest): TaskMessage[] {
     queue: isLive ? definition.queue : definition.backfill.queue,
     lane: isLive ? laneOf(definition.priority) : 'low',
     priority: definition.priority,
+    ...(generation > 0 && { generation }),
     attempt: 1,
     postpones: 0,
     maxAttempts: definition.retry.maxAttempts ?? defaultMaxAttempts,
@@ -44,7 +50,7 @@ export function planMessages(request: PlanRequest): TaskMessage[] {
     cause,
   }
   const items = blocks.map((block) => planItem(chain, definition, args, block))
-  const chunk = isLive ? 1 : Math.min(definition.backfill.chunk, itemsPerMessage(args))
+  const chunk = isLive ? 1 : Math.min(request.chunk ?? definition.backfill.chunk, itemsPerMessage(args))
   return chunks(items, chunk).map((some) => ({ ...message, items: some }))
 }
 
