@@ -14,6 +14,8 @@ export interface TaskHeight {
 /** What a scheduler counts. */
 export interface SchedulerMetrics {
   headSeen(head: Head, header: BlockHeader): void
+  /** The chain source was made to go on with another endpoint, because no new head was seen. */
+  chainReset(): void
   scheduled(message: TaskMessage): void
   conditionFailed(task: string): void
   /** Starts the clock of one coverage write; call what it returns when the write is done. */
@@ -59,6 +61,13 @@ export function createSchedulerMetrics({ registry, chain, heights }: SchedulerMe
     'How long ago the first block that is not evaluated yet was seen.',
     ({ lagSeconds }) => lagSeconds,
   )
+  const chainResets = new Counter({
+    name: 'blockmill_chain_resets_total',
+    help: 'Changes to another endpoint, because no new head was seen for too long.',
+    labelNames: ['chain'],
+    registers,
+  })
+  chainResets.inc({ chain }, 0)
   const scheduled = new Counter({
     name: 'blockmill_tasks_scheduled_total',
     help: 'Tasks that the broker has confirmed.',
@@ -88,6 +97,7 @@ export function createSchedulerMetrics({ registry, chain, heights }: SchedulerMe
 
   return {
     headSeen: (head, { number }) => heads[head].set({ chain }, number),
+    chainReset: () => chainResets.inc({ chain }),
     scheduled: ({ task, queue, lane, cause, items }) =>
       scheduled.inc({ chain, task, queue, lane, cause }, items.length),
     conditionFailed: (task) => conditionErrors.inc({ chain, task }),

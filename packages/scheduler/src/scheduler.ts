@@ -38,6 +38,8 @@ export interface SchedulerConfig {
   readonly start?: StartMode
   /** Longest time between two looks at the chain's head. Default 1,000 ms. */
   readonly pollIntervalMs?: number
+  /** Without a new head for so long, the next endpoint is used. Default: ten times the time between blocks, at least 30 s. */
+  readonly noNewHeadTimeoutMs?: number
   /** Attempts of tasks that set none. Default 3. */
   readonly maxAttempts?: number
   /** Blocks that are not at the head wait while the lane of their queue holds this many messages. Default 10,000. */
@@ -112,6 +114,7 @@ export class Scheduler {
     this.#watcher = new HeadWatcher({
       source: chain,
       pollIntervalMs: config.pollIntervalMs ?? 1_000,
+      noNewHeadTimeoutMs: config.noNewHeadTimeoutMs,
       onHeads: (heads) => this.#leadership?.follow(heads),
       logger,
       metrics: this.#metrics,

@@ -38,6 +38,14 @@ export const schedulerSettings = defineSettings({
     max: '1h',
     plainNumber: 'seconds',
   }),
+  noNewHeadTimeoutMs: setting.duration({
+    key: 'BLOCKMILL_NO_NEW_HEAD_TIMEOUT',
+    description:
+      'without a new head for so long, the next endpoint is used; otherwise ten times the time between blocks, at least 30s',
+    min: '1s',
+    max: '1d',
+    plainNumber: 'seconds',
+  }),
   queueWindow: setting.integer({
     key: 'BLOCKMILL_QUEUE_WINDOW',
     description: 'blocks that are not at the head wait while this many messages are on the lane of their queue',

@@ -1,5 +1,5 @@
 import { createSilentLogger, type Logger } from '@blockmill/core'
-import { createScriptedChain } from '@blockmill/testkit'
+import { createScriptedChain, type ScriptedChain } from '@blockmill/testkit'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 
 import { type Heads, HeadWatcher } from './head-watcher.ts'
@@ -12,18 +12,25 @@ beforeEach(() => {
   })
 })
 
-function watch({ chain = createScriptedChain({ head: 100, finalityLag: 2 }), logger = createSilentLogger() } = {}) {
+function watch({
+  chain = createScriptedChain({ head: 100, finalityLag: 2 }),
+  logger = createSilentLogger(),
+  noNewHeadTimeoutMs,
+}: { chain?: ScriptedChain; logger?: Logger; noNewHeadTimeoutMs?: number } = {}) {
   const seen: [number, number][] = []
+  const looks: number[] = []
   const watcher = new HeadWatcher({
     source: chain,
     pollIntervalMs: 1_000,
     onHeads: ({ finalized, latest }: Heads) => seen.push([finalized.number, latest.number]),
     logger,
-    metrics: { headSeen: () => undefined },
+    onLook: ({ number }) => looks.push(number),
+    noNewHeadTimeoutMs,
+    metrics: { headSeen: () => undefined, chainReset: () => undefined },
   })
   onTestFinished(() => watcher.stop())
   watcher.start()
-  return { chain, watcher, seen, pass: (ms: number) => vi.advanceTimersByTimeAsync(ms) }
+  return { chain, watcher, seen, looks, pass: (ms: number) => vi.advanceTimersByTimeAsync(ms) }
 }
 
 describe('HeadWatcher', () => {
@@ -57,12 +64,13 @@ describe('HeadWatcher', () => {
   })
 
   it('ignores tips that are lower than those seen before', async () => {
-    const { chain, watcher, seen, pass } = watch()
+    const { chain, watcher, seen, looks, pass } = watch()
     await pass(10)
     chain.lag(50)
     await pass(3_000)
     expect(seen).toEqual([[98, 100]])
     expect(watcher.heads?.latest.number).toBe(100)
+    expect(looks).toEqual([100, 50, 50, 50])
   })
 
   it('tells of a block of the same number that takes the place of another', async () => {
@@ -112,5 +120,101 @@ describe('HeadWatcher', () => {
     expect(watcher.lagSeconds('latest', 100)).toBe(5)
     expect(watcher.lagSeconds('latest', 101)).toBe(2)
     expect(watcher.lagSeconds('latest', 106)).toBe(0)
+  })
+})
+
+describe('a chain that shows no new head', () => {
+  const blocks = async ({ chain, pass }: ReturnType<typeof watch>, count: number, everyMs: number) => {
+    for (let block = 0; block < count; block += 1) {
+      await pass(everyMs)
+      chain.advance()
+      await pass(0)
+    }
+  }
+
+  it('is reset after ten times the time between its blocks, and again as much later', async () => {
+    const watched = watch()
+    const { chain, pass } = watched
+    await blocks(watched, 5, 6_000)
+    await pass(59_999)
+    expect(chain.resets).toEqual([])
+    await pass(1)
+    expect(chain.resets).toEqual(['no new head for 60 s'])
+    await pass(59_999)
+    expect(chain.resets).toHaveLength(1)
+    await pass(1)
+    expect(chain.resets).toHaveLength(2)
+  })
+
+  it('is reset after half a minute at the earliest, and after two minutes while it has shown but one head', async () => {
+    const { chain, pass } = watch()
+    await pass(119_999)
+    expect(chain.resets).toEqual([])
+    await pass(1)
+    expect(chain.resets).toHaveLength(1)
+
+    const quick = watch()
+    await blocks(quick, 5, 100)
+    await quick.pass(29_999)
+    expect(quick.chain.resets).toEqual([])
+    await quick.pass(1)
+    expect(quick.chain.resets).toHaveLength(1)
+  })
+
+  it('is measured by its usual time between blocks, not by one long pause or one long jump', async () => {
+    const watched = watch()
+    const { chain, pass } = watched
+    await blocks(watched, 10, 6_000)
+    await pass(50_000)
+    chain.advance(1_000)
+    await blocks(watched, 1, 6_000)
+    await pass(59_999)
+    expect(chain.resets).toEqual([])
+    await pass(1)
+    expect(chain.resets).toHaveLength(1)
+  })
+
+  it('is reset after the time that is set', async () => {
+    const { chain, pass } = watch({ noNewHeadTimeoutMs: 5_000 })
+    await pass(15_000)
+    expect(chain.resets).toHaveLength(3)
+  })
+
+  it('is one that lags behind what was seen already, and one that no longer answers, too', async () => {
+    const { chain, watcher, pass } = watch({ noNewHeadTimeoutMs: 5_000 })
+    await pass(10)
+    chain.lag(50)
+    for (let second = 0; second < 5; second += 1) {
+      chain.advance()
+      await pass(1_000)
+    }
+    expect(chain.resets).toHaveLength(1)
+    chain.lag(0)
+    await pass(1_000)
+    chain.stall()
+    await pass(5_000)
+    expect(chain.resets).toHaveLength(2)
+    chain.resume()
+    await watcher.stop()
+  })
+
+  it('is left alone while its source looks for an endpoint anyway', async () => {
+    const { chain, pass } = watch({ noNewHeadTimeoutMs: 5_000 })
+    await pass(10)
+    chain.disconnect()
+    await pass(60_000)
+    expect(chain.resets).toEqual([])
+  })
+
+  it('may be shorter than before: then its next block is new', async () => {
+    const { chain, watcher, seen, pass } = watch({ noNewHeadTimeoutMs: 5_000 })
+    await pass(4_000)
+    watcher.rewind({ number: 97, hash: '0x97', parentHash: '0x96' })
+    expect(watcher.heads?.latest.number).toBe(97)
+    await pass(0)
+    chain.advance()
+    await pass(1_000)
+    expect(seen.at(-1)).toEqual([99, 101])
+    expect(chain.resets).toEqual([])
   })
 })

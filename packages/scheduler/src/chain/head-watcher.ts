@@ -4,6 +4,7 @@ import { failureFields } from '../failure-fields.ts'
 import type { SchedulerMetrics } from '../scheduler-metrics.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import { createWakeUp } from '../wake-up.ts'
+import { createHeadWatchdog, type HeadWatchdog } from './head-watchdog.ts'
 import { createHeadTimes, type HeadTimes } from './head-times.ts'
 
 /** Both tips of the chain, each the highest that was ever seen. */
@@ -16,31 +17,44 @@ export interface HeadWatcherOptions {
   /** Called when a tip has moved. */
   readonly onHeads: (heads: Heads) => void
   readonly logger: Logger
-  readonly metrics: Pick<SchedulerMetrics, 'headSeen'>
+  readonly metrics: Pick<SchedulerMetrics, 'headSeen' | 'chainReset'>
+  /** Called after each look with the newest block as it was seen, also when it is the same as before, or lower. */
+  readonly onLook?: (latest: BlockHeader) => void
+  /** See `HeadWatchdogOptions`. */
+  readonly noNewHeadTimeoutMs?: number | undefined
 }
 
 /**
  * Looks at the chain's tips at least every poll interval, and sooner when the source hints that there is something to see.
  *
  * Running: looks, then waits for the interval or a hint. A look that fails is logged and simply tried at the next interval.
- * A tip lower than one seen before comes from an endpoint that lags, and is ignored. Stopped: by `stop()`, for good.
+ * A tip lower than one seen before comes from an endpoint that lags, and is ignored; whether it is a reorganisation, somebody
+ * else finds out, and says so with `rewind`. When no tip has moved for too long, the source is reset. Stopped: by `stop()`,
+ * for good.
  */
 export class HeadWatcher {
   readonly #options: HeadWatcherOptions
   readonly #stopping = new AbortController()
   readonly #first = Promise.withResolvers<Heads>()
   readonly #times: Record<Head, HeadTimes> = { finalized: createHeadTimes(), latest: createHeadTimes() }
+  readonly #watchdog: HeadWatchdog
   #heads: Heads | undefined
-  #running: Promise<void> | undefined
+  #running: Promise<unknown> | undefined
   #answers = false
 
   constructor(options: HeadWatcherOptions) {
     this.#options = options
+    this.#watchdog = createHeadWatchdog({
+      ...options,
+      timeoutMs: options.noNewHeadTimeoutMs,
+      blockTimeMs: () => this.#times.latest.blockTimeMs(),
+    })
   }
 
   /** Idempotent. */
   start(): void {
-    this.#running ??= this.#watch(this.#stopping.signal)
+    const { signal } = this.#stopping
+    this.#running ??= Promise.all([this.#watch(signal), this.#watchdog.run(signal)])
   }
 
   /** Idempotent; resolves when no look is under way. */
@@ -57,6 +71,14 @@ export class HeadWatcher {
   /** The first tips that are seen. Never settles when the watcher is stopped before. */
   get firstHeads(): Promise<Heads> {
     return this.#first.promise
+  }
+
+  /** The chain has become shorter: what it had above this block is gone. */
+  rewind(latest: BlockHeader): void {
+    if (this.#heads === undefined || this.#heads.latest.number <= latest.number) return
+    this.#heads = { ...this.#heads, latest }
+    this.#options.metrics.headSeen('latest', latest)
+    this.#watchdog.sawNewHead()
   }
 
   /** True when the last look was answered. */
@@ -89,6 +111,7 @@ export class HeadWatcher {
       if (!this.#answers) logger.info({ finalized: finalized.number, latest: latest.number }, 'the chain answers')
       this.#answers = true
       this.#see({ finalized, latest })
+      this.#options.onLook?.(latest)
     } catch (error) {
       if (signal.aborted) return
       this.#answers = false
@@ -112,6 +135,7 @@ export class HeadWatcher {
     }
     this.#heads = heads
     this.#first.resolve(heads)
+    if (before?.latest.hash !== heads.latest.hash) this.#watchdog.sawNewHead()
     if (before?.finalized.number !== heads.finalized.number || before.latest.hash !== heads.latest.hash) onHeads(heads)
   }
 }
