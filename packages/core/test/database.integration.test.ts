@@ -74,6 +74,7 @@ describe('migrations', () => {
       { name: '0001-initial-schema' },
       { name: '0002-unique-tasks' },
       { name: '0003-control-state' },
+      { name: '0004-chain-heads' },
       { name: '0005-backfills' },
       { name: '0006-gap-indexes' },
       { name: '0007-task-deadlines' },

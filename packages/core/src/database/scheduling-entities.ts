@@ -13,6 +13,13 @@ export const ChainEntity = defineEntity({
     id: p.text().primary(),
     genesisHash: p.text(),
     createdAt: p.datetime().defaultRaw('now()'),
+    /** The newest block that its scheduler has seen, and the newest finalized one; null until there were some. */
+    latestNumber: p.bigint('number').strictNullable(),
+    latestHash: p.text().strictNullable(),
+    finalizedNumber: p.bigint('number').strictNullable(),
+    finalizedHash: p.text().strictNullable(),
+    /** When these were last written: about once a second while they move. */
+    headsAt: p.datetime().strictNullable(),
   },
 })
 

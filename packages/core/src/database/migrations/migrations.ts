@@ -1,6 +1,7 @@
 import type { MigrationObject } from '@mikro-orm/core'
 
 import { Backfills } from './backfills.ts'
+import { ChainHeads } from './chain-heads.ts'
 import { ControlState } from './control-state.ts'
 import { GapIndexes } from './gap-indexes.ts'
 import { InitialSchema } from './initial-schema.ts'
@@ -12,6 +13,7 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '0001-initial-schema', class: InitialSchema },
   { name: '0002-unique-tasks', class: UniqueTasks },
   { name: '0003-control-state', class: ControlState },
+  { name: '0004-chain-heads', class: ChainHeads },
   { name: '0005-backfills', class: Backfills },
   { name: '0006-gap-indexes', class: GapIndexes },
   { name: '0007-task-deadlines', class: TaskDeadlines },
