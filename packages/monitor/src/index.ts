@@ -1,9 +1,12 @@
 export { createApp } from './http/app.ts'
+export { readGaps } from './http/read-gaps.ts'
 export { runMonitor } from './main.ts'
 export { createMonitor } from './monitor.ts'
 
 export type { ApiPorts } from './http/api-routes.ts'
 export type { AppOptions } from './http/app.ts'
+export type { GapsFilter, GapsPage, GapsView, SomeBlocks } from './http/read-gaps.ts'
+export type { CoverageFilter } from './http/coverage-filter.ts'
 export type { Monitor, MonitorConfig, MonitorOptions } from './monitor.ts'
 export type { BatchLimits } from './recorder/intake.ts'
 export type { Snapshot, Statistics } from './statistics/statistics.ts'

@@ -299,6 +299,7 @@ describe('everything that is served', () => {
       '/api/v1/tasks/{id}',
       '/api/v1/stats',
       '/api/v1/coverage',
+      '/api/v1/gaps',
       '/api/v1/workers',
     ])
   })
@@ -339,6 +340,7 @@ describe('everything that is served', () => {
         `/api/v1/tasks/${idOfBlock(1)}`,
         '/api/v1/stats',
         '/api/v1/coverage',
+        '/api/v1/gaps',
         '/api/v1/workers',
       ]) {
         const response = await lone.inject({ url: path, headers: { host: 'localhost' } })

@@ -1,11 +1,11 @@
-import type { BlockRange, Database } from '@blockmill/core'
+import type { Database } from '@blockmill/core'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 import type { Snapshot, Statistics } from '../statistics/statistics.ts'
+import { coverageRoutes } from './coverage-routes.ts'
 import { listTasks } from './list-tasks.ts'
-import { CoverageListSchema, StatsSchema, type StatsView, WorkerListSchema } from './monitor-schemas.ts'
+import { StatsSchema, type StatsView, WorkerListSchema } from './monitor-schemas.ts'
 import { ProblemSchema, sendProblem } from './problem.ts'
-import { type CoverageView, readCoverage } from './read-coverage.ts'
 import { readTask } from './read-task.ts'
 import { readWorkers } from './read-workers.ts'
 import { TaskDetailSchema, TaskListQuerySchema, TaskListSchema, TaskParamsSchema } from './task-schemas.ts'
@@ -25,7 +25,7 @@ export interface ApiPorts {
  * | `GET /tasks` | tasks by filter, a page at a time |
  * | `GET /tasks/:id` | one task with its result and all attempts |
  * | `GET /stats` | totals by state and task, rates, the oldest waiting task |
- * | `GET /coverage` | evaluated blocks, gaps and open work per chain, task and arguments |
+ * | `GET /coverage`, `GET /gaps` | see `coverageRoutes` |
  * | `GET /workers` | workers and what they run |
  */
 export function apiRoutes({ database, statistics, now }: ApiPorts): FastifyPluginAsyncTypebox {
@@ -70,34 +70,13 @@ export function apiRoutes({ database, statistics, now }: ApiPorts): FastifyPlugi
         return statsOf(snapshot, now())
       },
     )
-    app.get(
-      '/coverage',
-      {
-        schema: {
-          summary: 'Evaluated blocks, gaps and open work per chain, task and arguments',
-          response: { 200: CoverageListSchema },
-        },
-      },
-      async () => ({
-        coverage: (await readCoverage(database.query)).map((one) => ({
-          ...one,
-          evaluated: mutable(one.evaluated),
-          gaps: mutable(one.gaps),
-          updatedAt: one.updatedAt.toISOString(),
-        })),
-      }),
-    )
+    await app.register(coverageRoutes({ database }))
     app.get(
       '/workers',
       { schema: { summary: 'Workers and what they run', response: { 200: WorkerListSchema } } },
       async () => ({ workers: await readWorkers(database, now()) }),
     )
   }
-}
-
-// The schema's type has mutable lists.
-function mutable({ ranges, isCut }: CoverageView['gaps']): { ranges: BlockRange[]; isCut: boolean } {
-  return { ranges: [...ranges], isCut }
 }
 
 function statsOf({ at, totals, tasks, rates, oldestWaiting }: Snapshot, now: Date): StatsView {

@@ -1,4 +1,4 @@
-import { HEADS, TASK_STATES } from '@blockmill/core'
+import { TASK_STATES } from '@blockmill/core'
 import { type Static, type TSchema, Type } from 'typebox'
 
 const Time = Type.String({ format: 'date-time' })
@@ -22,35 +22,6 @@ export const StatsSchema = Type.Object({
   ),
 })
 export type StatsView = Static<typeof StatsSchema>
-
-const RangesSchema = Type.Object({
-  /** Ascending, both ends included. */
-  ranges: Type.Array(Type.Object({ from: Count, to: Count })),
-  /** True when there are more than these. */
-  isCut: Type.Boolean(),
-})
-
-/** Coverage of every chain, task and set of arguments. */
-export const CoverageListSchema = Type.Object({
-  coverage: Type.Array(
-    Type.Object({
-      chain: Type.String(),
-      task: Type.String(),
-      argsHash: Type.String(),
-      args: Type.Unknown(),
-      head: Type.Enum(HEADS),
-      startBlock: Count,
-      evaluatedTo: nullable(Count),
-      evaluatedCount: Count,
-      evaluated: RangesSchema,
-      gapCount: Count,
-      gaps: RangesSchema,
-      unfinished: Count,
-      failed: Count,
-      updatedAt: Time,
-    }),
-  ),
-})
 
 /** What a worker is doing. */
 export const WORKER_STATES = ['running', 'stopped', 'lost'] as const

@@ -1,5 +1,15 @@
 import { type BlockSet, fromMultirange, type Head, type JsonObject, type Query } from '@blockmill/core'
 
+import {
+  type CoverageFilter,
+  filterValues,
+  IS_BLOCK_WANTED,
+  IS_WANTED,
+  SEEN_AND_HOLES,
+  sizeOf,
+  someOf,
+} from './coverage-filter.ts'
+
 /** How far one task with one set of arguments has come on a chain. */
 export interface CoverageView {
   readonly chain: string
@@ -16,9 +26,9 @@ export interface CoverageView {
   /** Blocks from the start to the highest evaluated one that were not evaluated. */
   readonly gapCount: number
   readonly gaps: Ranges
-  /** Tasks that wait or run. */
+  /** Tasks of blocks that wait or run. */
   readonly unfinished: number
-  /** Tasks that failed for good. */
+  /** Tasks of blocks that failed for good. */
   readonly failed: number
   readonly updatedAt: Date
 }
@@ -32,37 +42,32 @@ interface Ranges {
 const MAX_RANGES = 100
 
 const COVERAGE = `
-  select chain, task, args_hash, head, args, start_block, updated_at, size.blocks as evaluated_count, size.ranges as evaluated_ranges, upper(evaluated) - 1 as evaluated_to,
+  select chain, task, args_hash, head, args, start_block, updated_at, size.blocks as evaluated_count,
+    size.ranges as evaluated_ranges, upper(evaluated) - 1 as evaluated_to,
     missing.blocks as gap_count, missing.ranges as gap_ranges,
-    (select range_agg(range) from (select range from unnest(evaluated) as range order by range desc limit ${MAX_RANGES}) as shown)::text as shown,
-    (select range_agg(range) from (select range from unnest(hole) as range limit ${MAX_RANGES}) as shown)::text as shown_gaps
+    ${someOf('seen', MAX_RANGES, 'last')} as shown, ${someOf('hole', MAX_RANGES)} as shown_gaps
   from blockmill.coverage
-  cross join lateral (
-    select case when isempty(evaluated) then '{}'
-      else int8multirange(int8range(start_block, greatest(upper(evaluated), start_block))) - evaluated end as hole
-  ) as holes
-  cross join lateral (
-    select coalesce(sum(upper(range) - lower(range)), 0)::bigint as blocks, count(*) as ranges from unnest(evaluated) as range
-  ) as size
-  cross join lateral (
-    select coalesce(sum(upper(range) - lower(range)), 0)::bigint as blocks, count(*) as ranges from unnest(hole) as range
-  ) as missing
+  ${SEEN_AND_HOLES}
+  cross join lateral (${sizeOf('seen')}) as size
+  cross join lateral (${sizeOf('hole')}) as missing
+  where ${IS_WANTED}
   order by chain, task, args_hash, head`
 
 // From the partial indexes alone, which hold what is not done: their size does not depend on how much is.
-const UNFINISHED = `
-  select chain, name as task, args_hash, count(*) as count from blockmill.task
-  where status in ('scheduled', 'running', 'retrying', 'postponed') group by chain, name, args_hash`
-const FAILED = `
-  select chain, name as task, args_hash, count(*) as count from blockmill.task
-  where status in ('failed', 'dead') group by chain, name, args_hash`
+const countTasks = (states: string): string => `
+  select chain, task, args_hash, count(*) as count
+  from (select chain, name as task, args_hash, block_number from blockmill.task where status in (${states})) as task
+  where ${IS_WANTED} and ${IS_BLOCK_WANTED} group by chain, task, args_hash`
+const UNFINISHED = countTasks(`'scheduled', 'running', 'retrying', 'postponed'`)
+const FAILED = countTasks(`'failed', 'dead'`)
 
-/** Coverage of every chain, task and set of arguments. */
-export async function readCoverage(query: Query): Promise<CoverageView[]> {
+/** Coverage of every chain, task and set of arguments that is asked for, in this order. */
+export async function readCoverage(query: Query, filter: CoverageFilter = {}): Promise<CoverageView[]> {
+  const values = filterValues(filter)
   const [rows, unfinished, failed] = await Promise.all([
-    query<CoverageRow>(COVERAGE),
-    query<CountRow>(UNFINISHED).then(byKey),
-    query<CountRow>(FAILED).then(byKey),
+    query<CoverageRow>(COVERAGE, values),
+    query<CountRow>(UNFINISHED, values).then(byKey),
+    query<CountRow>(FAILED, values).then(byKey),
   ])
   return rows.map((row) => ({
     chain: row.chain,

@@ -1,0 +1,254 @@
+import type { FastifyInstance } from 'fastify'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+
+import { argsHash, createMetrics, createSilentLogger, type Database, openDatabase, taskId } from '@blockmill/core'
+import { testDatabase } from '@blockmill/testkit/vitest'
+
+import { createApp } from '../src/http/app.ts'
+import { migrateTemplate } from './migrate-template.ts'
+
+const logger = createSilentLogger()
+const { url } = testDatabase({ migrate: migrateTemplate })
+const ARGS = { netuid: 1 }
+const HASH = argsHash(ARGS)
+
+let database: Database
+let app: FastifyInstance
+
+beforeAll(async () => {
+  database = openDatabase({ url, logger })
+  app = await createApp({
+    database,
+    logger,
+    metrics: createMetrics('monitor'),
+    statistics: { latest: () => undefined },
+    now: () => new Date(),
+    notReadyBecause: () => [],
+  })
+})
+afterAll(async () => {
+  await app.close()
+  await database.close()
+})
+beforeEach(() => database.query('truncate blockmill.coverage, blockmill.task'))
+
+async function get(path: string) {
+  const response = await app.inject({ url: path, headers: { host: '127.0.0.1' } })
+  return { status: response.statusCode, body: response.json() }
+}
+
+/** Coverage of `task` with `ARGS`. */
+async function cover(task: string, evaluated: string, { start = 0, chain = 'dev', head = 'finalized' } = {}) {
+  await database.query(
+    `insert into blockmill.coverage (chain, task, args_hash, head, args, start_block, evaluated)
+     values ($1, $2, $3, $4, $5, $6, $7)`,
+    [chain, task, HASH, head, JSON.stringify(ARGS), start, evaluated],
+  )
+}
+
+async function record(task: string, status: string, blocks: readonly number[]): Promise<void> {
+  const ids = blocks.map((number) => taskId({ chain: 'dev', task, args: ARGS, block: { number } }))
+  await database.query(
+    `insert into blockmill.task (id, chain, name, block_number, args, args_hash, status, attempt, postpones, changed_at)
+     select id, 'dev', $1, block, $2, $3, $4, 1, 0, now() from unnest($5::uuid[], $6::bigint[]) as one (id, block)`,
+    [task, JSON.stringify(ARGS), HASH, status, ids, blocks],
+  )
+}
+
+const blocks = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+const none = { count: 0, ranges: [], isCut: false }
+
+describe('GET /api/v1/gaps', () => {
+  it('shows missing, unfinished and failed blocks as ranges, and how many there are', async () => {
+    await cover('a', '{[100,150),[160,200)}', { start: 90 })
+    await record('a', 'succeeded', blocks(100, 120))
+    await record('a', 'scheduled', blocks(190, 199))
+    await record('a', 'running', [188])
+    await record('a', 'retrying', [189])
+    await record('a', 'postponed', [170])
+    await record('a', 'failed', [121, 122, 130])
+    await record('a', 'dead', [123])
+    await record('a', 'cancelled', [140])
+    expect((await get('/api/v1/gaps')).body).toEqual({
+      gaps: [
+        {
+          chain: 'dev',
+          task: 'a',
+          argsHash: HASH,
+          args: ARGS,
+          head: 'finalized',
+          startBlock: 90,
+          evaluatedTo: 199,
+          evaluatedCount: 90,
+          missing: {
+            count: 20,
+            ranges: [
+              { from: 90, to: 99 },
+              { from: 150, to: 159 },
+            ],
+            isCut: false,
+          },
+          unfinished: {
+            count: 13,
+            ranges: [
+              { from: 170, to: 170 },
+              { from: 188, to: 199 },
+            ],
+            isCut: false,
+          },
+          failed: {
+            count: 4,
+            ranges: [
+              { from: 121, to: 123 },
+              { from: 130, to: 130 },
+            ],
+            isCut: false,
+          },
+        },
+      ],
+    })
+  })
+
+  it('takes no block for missing whose task was pruned', async () => {
+    await cover('a', '{[1,101)}', { start: 1 })
+    await record('a', 'succeeded', blocks(1, 100))
+    await database.query(`delete from blockmill.task where block_number <= 90`)
+    expect((await get('/api/v1/gaps')).body.gaps[0]).toMatchObject({
+      evaluatedCount: 100,
+      missing: none,
+      unfinished: none,
+      failed: none,
+    })
+    expect((await get('/api/v1/coverage')).body.coverage[0]).toMatchObject({ evaluatedCount: 100, gapCount: 0 })
+  })
+
+  it('shows nothing missing before the first block was evaluated, nor before the start block', async () => {
+    await cover('new', '{}', { start: 500 })
+    await cover('restarted', '{[10,20),[500,510)}', { start: 500 })
+    const { gaps } = (await get('/api/v1/gaps')).body
+    expect(gaps).toMatchObject([
+      { task: 'new', evaluatedTo: null, missing: none },
+      { task: 'restarted', evaluatedTo: 509, missing: none },
+    ])
+  })
+
+  it('counts all and lists a hundred ranges, the lowest, where there are more', async () => {
+    await database.query(
+      `insert into blockmill.coverage (chain, task, args_hash, head, args, start_block, evaluated)
+       select 'dev', 'pattern', $1, 'finalized', $2, 0, range_agg(int8range(n * 2, n * 2 + 1)) from generate_series(0, 4999) n`,
+      [HASH, JSON.stringify(ARGS)],
+    )
+    await record(
+      'pattern',
+      'failed',
+      blocks(0, 149).map((n) => n * 2),
+    )
+    const [{ missing, failed, unfinished }] = (await get('/api/v1/gaps')).body.gaps
+    expect(missing).toMatchObject({ count: 4_999, isCut: true })
+    expect(missing.ranges).toHaveLength(100)
+    expect(missing.ranges[0]).toEqual({ from: 1, to: 1 })
+    expect(failed).toMatchObject({ count: 150, isCut: true })
+    expect(failed.ranges.at(-1)).toEqual({ from: 198, to: 198 })
+    expect(unfinished).toEqual(none)
+  })
+
+  it('leaves out tasks that are not for a block, and those of other arguments, tasks and chains', async () => {
+    await cover('a', '{[0,10)}')
+    await cover('a', '{[0,10)}', { chain: 'other' })
+    await record('a', 'failed', [3])
+    await record('b', 'failed', [4])
+    await database.query(
+      `insert into blockmill.task (id, chain, name, args, args_hash, status, attempt, postpones, changed_at, range_from, range_to)
+       values (gen_random_uuid(), 'dev', 'a', $1, $2, 'failed', 1, 0, now(), null, null),
+         (gen_random_uuid(), 'dev', 'a', $1, $2, 'scheduled', 1, 0, now(), 0, 999)`,
+      [JSON.stringify(ARGS), HASH],
+    )
+    expect((await get('/api/v1/gaps')).body.gaps).toMatchObject([
+      { chain: 'dev', failed: { count: 1 }, unfinished: none },
+      { chain: 'other', failed: none, unfinished: none },
+    ])
+    expect((await get('/api/v1/coverage')).body.coverage).toMatchObject([
+      { chain: 'dev', failed: 1, unfinished: 0 },
+      { chain: 'other', failed: 0 },
+    ])
+  })
+
+  it.each(['gaps', 'coverage'])('limits %s by chain, task, arguments and blocks', async (resource) => {
+    await cover('a', '{[0,50),[60,100)}')
+    await cover('b', '{[0,10)}')
+    await cover('b', '{[0,10)}', { chain: 'other' })
+    await record('a', 'failed', [5, 70])
+    const rows = async (query: string) => (await get(`/api/v1/${resource}?${query}`)).body[resource]
+    expect(await rows('')).toHaveLength(3)
+    expect(await rows('chain=dev')).toHaveLength(2)
+    expect(await rows('task=b')).toHaveLength(2)
+    expect(await rows(`task=b&chain=other&argsHash=${HASH}`)).toHaveLength(1)
+    const [within] = await rows('task=a&from=55&to=80')
+    const missing = within.missing ?? { count: within.gapCount, ...within.gaps }
+    expect(missing).toEqual({ count: 5, ranges: [{ from: 55, to: 59 }], isCut: false })
+    expect(within.evaluatedCount).toBe(21)
+    expect(within.failed.count ?? within.failed).toBe(1)
+  })
+
+  it('pages through all of them once', async () => {
+    for (const chain of ['x', 'y']) {
+      for (const task of ['a', 'b', 'c']) {
+        await cover(task, '{[0,10)}', { chain })
+        await cover(task, '{[0,10)}', { chain, head: 'latest' })
+      }
+    }
+    const seen: string[] = []
+    for (let cursor: string | undefined, pages = 0; pages < 20; pages += 1) {
+      const { body } = await get(`/api/v1/gaps?limit=5${cursor === undefined ? '' : `&cursor=${cursor}`}`)
+      seen.push(
+        ...body.gaps.map((one: { chain: string; task: string; head: string }) => `${one.chain}${one.task}${one.head}`),
+      )
+      cursor = body.nextCursor
+      if (cursor === undefined) break
+    }
+    expect(seen).toHaveLength(12)
+    expect(new Set(seen).size).toBe(12)
+  })
+
+  it.each([
+    ['task=typo', 'task typo'],
+    ['chain=nowhere&task=a', 'chain nowhere, task a'],
+    ['argsHash=abc', 'argsHash abc'],
+  ])('answers 404 for %s, of which there is nothing on record', async (query, named) => {
+    await cover('a', '{[0,10)}')
+    for (const resource of ['gaps', 'coverage']) {
+      const { status, body } = await get(`/api/v1/${resource}?${query}`)
+      expect({ status, detail: body.detail }).toEqual({
+        status: 404,
+        detail: expect.stringContaining(named),
+      })
+    }
+  })
+
+  it('is an empty list where nothing is on record and nothing was named', async () => {
+    expect(await get('/api/v1/gaps')).toEqual({ status: 200, body: { gaps: [] } })
+  })
+
+  it.each([
+    ['from=-1', 'from'],
+    ['to=1.5', 'to'],
+    ['to=many', 'to'],
+    ['from=10&to=9', 'from'],
+    ['task=', 'task'],
+    ['argsHash=%27%20or%201=1', 'argsHash'],
+    ['tasks=a', 'tasks'],
+  ])('refuses %s with a problem that names the field', async (query, field) => {
+    for (const resource of ['gaps', 'coverage']) {
+      expect(await get(`/api/v1/${resource}?${query}`)).toMatchObject({ status: 400, body: { errors: [{ field }] } })
+    }
+  })
+
+  it.each([
+    ['limit=0', 'limit'],
+    ['limit=201', 'limit'],
+    ['limit=1.5', 'limit'],
+    ['cursor=a/b', 'cursor'],
+  ])('refuses %s with a problem that names the field', async (query, field) => {
+    expect(await get(`/api/v1/gaps?${query}`)).toMatchObject({ status: 400, body: { errors: [{ field }] } })
+  })
+})
