@@ -18,8 +18,12 @@ export interface ContractChain {
 
 const HASH = /^0x[0-9a-f]{64}$/
 
-/** What every `ChainSource` must do, whatever the chain. */
-export function describeChainSource(name: string, chainUnderTest: () => ContractChain): void {
+/** What every `ChainSource` must do, whatever the chain. Where there are no subscriptions, nothing wakes up who listens. */
+export function describeChainSource(
+  name: string,
+  chainUnderTest: () => ContractChain,
+  { subscribes = true }: { readonly subscribes?: boolean } = {},
+): void {
   const started = async (): Promise<ChainSource> => {
     const source = chainUnderTest().createSource()
     onTestFinished(() => source.close())
@@ -101,7 +105,7 @@ export function describeChainSource(name: string, chainUnderTest: () => Contract
       expect(await source.block(number)).toBeUndefined()
     })
 
-    it('wakes its listeners when there are new blocks', async () => {
+    it.runIf(subscribes)('wakes its listeners when there are new blocks', async () => {
       const source = await started()
       const listener = source.wakeUps(AbortSignal.timeout(10_000))[Symbol.asyncIterator]()
       const target = (await source.head()).number + 1
@@ -114,7 +118,7 @@ export function describeChainSource(name: string, chainUnderTest: () => Contract
       await listener.return?.()
     })
 
-    it('ends a listener when its signal aborts', async () => {
+    it.runIf(subscribes)('ends a listener when its signal aborts', async () => {
       const source = await started()
       const listening = new AbortController()
       const loop = (async () => {

@@ -62,7 +62,7 @@ export interface Anvil {
   head(): Promise<AnvilBlock>
   /** The newest finalized block. */
   finalized(): Promise<AnvilBlock>
-  /** Builds blocks, some 700 a second, and resolves with the last one. Default 1. */
+  /** Builds blocks, some 700 a second, and resolves with the last one. Their times are a second apart. Default 1. */
   mine(blocks?: number): Promise<AnvilBlock>
   /** Replaces the newest blocks by as many others, empty ones, and resolves with the new head. Takes no notice of finality. */
   reorg(depth: number): Promise<AnvilBlock>
@@ -145,7 +145,15 @@ async function startNode(
     node = started
     folder.recordProcess(started.identity)
     const isHopeless = (): Error | undefined => (started.isRunning() ? undefined : new Error('It ended at once.'))
-    await waitUntilReady(async () => void (await request('eth_chainId')), { timeoutMs: startTimeoutMs, isHopeless })
+    const prepare = async (): Promise<void> => {
+      await request('eth_chainId')
+      if (blockTime !== 'on-demand') return
+      // Else all blocks that are built within a second have the same time, and those after a restart an earlier one.
+      const { timestamp } = (await request('eth_getBlockByNumber', ['latest', false])) as { readonly timestamp: string }
+      await request('evm_setNextBlockTimestamp', [hex(Number(timestamp) + 1)])
+      await request('anvil_setBlockTimestampInterval', [1])
+    }
+    await waitUntilReady(prepare, { timeoutMs: startTimeoutMs, isHopeless })
   }
 
   const block = async (name: string): Promise<AnvilBlock> => {
