@@ -23,7 +23,7 @@ import type { WorkerMetrics } from './worker-metrics.ts'
 /** The way of a message through the worker: from its delivery over buffer, slot and handler to its ack. */
 export interface TaskFlow {
   /** Attempts whose handlers run. */
-  readonly running: ReadonlySet<Attempt>
+  readonly running: readonly Attempt[]
   /** Messages that wait for a slot. */
   readonly buffered: number
   onDelivery(delivery: Delivery): void
@@ -78,7 +78,7 @@ export function createTaskFlow({
   logger,
   now,
 }: TaskFlowOptions): TaskFlow {
-  const freeSlots = (): number => concurrency - running.size
+  const freeSlots = (): number => concurrency - running.length
   const buffer = createSuspectBuffer({
     buffer: limits?.createBuffer({ freeSlots, onOpen: fillSlots, onSetAside: setAside }) ?? createUnitBuffer(),
     isQuiet: () => unacked === 0,
@@ -87,7 +87,8 @@ export function createTaskFlow({
     onReady: fillSlots,
   })
   const units = createUnitTable()
-  const running = new Set<Attempt>()
+  // Not a set, which would keep what left it for long: see `createKeyTable`.
+  const running: Attempt[] = []
   /** Broker queues of which nothing is started, with what they had delivered. */
   const onHold = new Map<string, WorkUnit[]>()
   /** Messages that are on their way to the delay exchange or the dead queue. */
@@ -152,7 +153,7 @@ export function createTaskFlow({
 
   function fillSlots(): void {
     if (phase !== 'open') return
-    while (running.size < concurrency) {
+    while (running.length < concurrency) {
       const next = buffer.take()
       if (next === undefined) return
       start(next.unit, next.item)
@@ -172,7 +173,7 @@ export function createTaskFlow({
       settle(attempt, { type: 'expired', error: serializeError(error) }, { ran: false })
       return
     }
-    running.add(attempt)
+    running.push(attempt)
     metrics.started(definition, message.queue, attempt.startedAtMs - unit.dueAtMs)
     void run(attempt)
   }
@@ -180,7 +181,7 @@ export function createTaskFlow({
   async function run(attempt: Attempt): Promise<void> {
     const outcome = await execute(attempt)
     if (abandoned) return
-    running.delete(attempt)
+    running.splice(running.indexOf(attempt), 1)
     settle(attempt, outcome)
     fillSlots()
     checkIdle()
@@ -291,7 +292,7 @@ export function createTaskFlow({
   }
 
   function isIdle(): boolean {
-    return units.size === 0 && running.size === 0 && forwarding === 0
+    return units.size === 0 && running.length === 0 && forwarding === 0
   }
 
   function checkIdle(): void {
@@ -376,7 +377,7 @@ export function createTaskFlow({
     abandon(reason) {
       abandoned = true
       for (const attempt of running) attempt.abort.abort(reason)
-      running.clear()
+      running.length = 0
     },
     async idle() {
       if (isIdle()) return

@@ -116,7 +116,7 @@ export function createWorker({
   const events = createEventBatcher({ worker: config.name, topology: broker.topology, publish, now })
   const metrics = createWorkerMetrics(register, {
     slots: config.concurrency,
-    slotsUsed: () => flow.running.size,
+    slotsUsed: () => flow.running.length,
     buffered: () => flow.buffered,
   })
   const onProgress = (attempt: Attempt, done: number, total: number | undefined): void => {
@@ -245,7 +245,7 @@ export function createWorker({
       // Nothing is given back before the consumers are cancelled, or it would be delivered to this worker again.
       const answered = await within(Math.min(ANSWER_MS, config.graceMs), consumers.pause())
       flow.giveBack()
-      const graceMs = answered || flow.running.size > 0 ? Math.max(0, graceEndsAt - performance.now()) : 0
+      const graceMs = answered || flow.running.length > 0 ? Math.max(0, graceEndsAt - performance.now()) : 0
       if (!(await within(graceMs, flow.idle()))) abandon()
       limits.stop()
       const farewellMs = answered ? FAREWELL_MS : SILENT_FAREWELL_MS
@@ -263,7 +263,7 @@ export function createWorker({
   }
 
   function abandon(): void {
-    const tasks = [...flow.running].map(({ item }) => item.id)
+    const tasks = flow.running.map(({ item }) => item.id)
     if (tasks.length === 0) logger.warn('the broker does not confirm what was done: it will deliver that again')
     else {
       logger.warn(

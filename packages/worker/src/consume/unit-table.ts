@@ -1,7 +1,10 @@
+import { createKeyTable } from './key-table.ts'
 import type { WorkUnit } from './work-unit.ts'
 
 /** Finished units that are remembered. A redelivery follows its cut within seconds, or goes to another worker. */
 const REMEMBERED = 10_000
+/** The prefetch of a lane or two of the default concurrency, and fast enough for some thousands. */
+const HELD_BUCKETS = 512
 
 /** The units that a worker holds, from their arrival until they are acked, and the last that it finished. */
 export interface UnitTable {
@@ -20,8 +23,11 @@ export interface UnitTable {
 }
 
 export function createUnitTable(): UnitTable {
-  const units = new Map<string, WorkUnit>()
-  const finished = new Set<string>()
+  const units = createKeyTable<WorkUnit>(HELD_BUCKETS)
+  const finished = createKeyTable<true>(REMEMBERED)
+  /** The keys of `finished`: a ring in which the next one takes the place of the oldest. */
+  const finishedKeys: string[] = []
+  let next = 0
 
   const remove = (unit: WorkUnit): void => {
     if (units.get(unit.key) === unit) units.delete(unit.key)
@@ -32,15 +38,17 @@ export function createUnitTable(): UnitTable {
       return units.size
     },
     find: (key) => units.get(key),
-    add: (unit) => void units.set(unit.key, unit),
+    add: (unit) => units.set(unit.key, unit),
     remove,
     finish(unit) {
       remove(unit)
-      finished.add(unit.key)
-      if (finished.size <= REMEMBERED) return
-      const [oldest] = finished
+      if (finished.get(unit.key) === true) return
+      const oldest = finishedKeys[next]
       if (oldest !== undefined) finished.delete(oldest)
+      finishedKeys[next] = unit.key
+      finished.set(unit.key, true)
+      next = (next + 1) % REMEMBERED
     },
-    hasFinished: (key) => finished.has(key),
+    hasFinished: (key) => finished.get(key) === true,
   }
 }

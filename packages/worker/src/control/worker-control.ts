@@ -40,7 +40,7 @@ export interface WorkerControlOptions {
   readonly logger: Logger
   readonly lanes: LaneStates
   readonly cancelled: CancelledTasks
-  readonly running: ReadonlySet<Attempt>
+  readonly running: readonly Attempt[]
   readonly buffered: () => number
   readonly snapshot: () => HeartbeatMessage
   /** Resolves when the lane is consumed, or no longer, as `lanes` says. */
@@ -111,7 +111,7 @@ export function createWorkerControl({
   }
 
   function abortCancelled(): number {
-    const meant = [...running].filter(
+    const meant = running.filter(
       ({ unit, item, abort }) =>
         !abort.signal.aborted && cancelled.has({ taskId: item.id, generation: unit.message.generation ?? 0 }),
     )

@@ -28,7 +28,7 @@ export interface HeartbeatOptions {
   readonly concurrency: number
   readonly intervalMs: number
   readonly broker: Pick<Broker, 'topology' | 'publisher' | 'isReady'>
-  readonly running: ReadonlySet<Attempt>
+  readonly running: readonly Attempt[]
   readonly logger: Logger
   readonly now: () => number
 }
@@ -58,7 +58,7 @@ export function createHeartbeat({
     queues: [...queues],
     concurrency,
     stopping,
-    running: [...running].map(runningTask),
+    running: running.map(runningTask),
     rssBytes: process.memoryUsage.rss(),
     eventLoopLagMs: loopLagMs(),
   })
