@@ -100,6 +100,18 @@ describe('planMessages', () => {
     expect(onLatest?.items[0]?.id).not.toBe(onFinalized?.items[0]?.id)
   })
 
+  it('tells which run of a block it is, and puts no two of different runs into one message', () => {
+    const blocks = [1, 2, 3, 4].map((number) => ({ number }))
+    const generationOf = ({ number }: { number: number }) => (number < 3 ? 0 : 1_700_000_000_000)
+    const messages = planMessages(request({ cause: 'lookback', blocks, generationOf }))
+    expect(messages.map(({ generation, items }) => [generation, items.map(({ block }) => block?.number)])).toEqual([
+      [undefined, [1, 2]],
+      [1_700_000_000_000, [3, 4]],
+    ])
+    const ids = planMessages(request({ cause: 'lookback', blocks })).flatMap(({ items }) => items.map(({ id }) => id))
+    expect(messages.flatMap(({ items }) => items.map(({ id }) => id))).toEqual(ids)
+  })
+
   it('plans the same ids again', () => {
     const ids = (at: string) =>
       planMessages(request({ scheduledAt: new Date(at) })).flatMap(({ items }) => items.map(({ id }) => id))
