@@ -156,7 +156,7 @@ function argumentProblems(args: unknown, { schema }: AnyTaskDefinition): string[
     const problems = argsProblems(args, schema)
     return problems.length === 0 ? prototypeProblems(args) : problems
   } catch (error) {
-    // Nested so deeply that looking at them exhausts the stack.
+    // They have getters that throw, or their schema cannot be compiled.
     return [`args cannot be checked: ${(error as Error).message}`]
   }
 }

@@ -157,7 +157,17 @@ describe('what cannot be enqueued is refused with the value and the rule:', () =
     [
       'what is nested too deeply',
       { deep: JSON.parse('['.repeat(60_000) + ']'.repeat(60_000)) },
-      /args cannot be checked/,
+      /args\.deep(\[0\])+.* is nested more than 200 levels deep/,
+    ],
+    [
+      'unreadable',
+      Object.defineProperty({}, 'secret', {
+        enumerable: true,
+        get() {
+          throw new Error('no')
+        },
+      }),
+      /args cannot be checked: no/,
     ],
   ])('arguments that are %s', async (_, args, problem) => {
     const { enqueue, published } = rig()

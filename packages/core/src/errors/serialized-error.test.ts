@@ -106,6 +106,12 @@ describe('whatever else is thrown becomes data as well', () => {
     expect(JSON.parse(JSON.stringify(error))).toEqual(error)
   })
 
+  it('of a value that is nested very deeply', () => {
+    const deep = JSON.parse('['.repeat(50_000) + ']'.repeat(50_000)) as unknown
+    expect(serializeError(deep).message).toMatch(/^a handler threw \[ \[ \[ \[Array\] \] \] \]/)
+    expect(serializeError(new Error('x', { cause: deep }))).toMatchObject({ name: 'Error', message: 'x' })
+  })
+
   it('with text for a name and a message, whatever an error has there', () => {
     const odd = Object.assign(new Error('x'), { name: 7, message: { deep: [1] } })
     expect(serializeError(odd)).toMatchObject({ name: '7', message: '{ deep: [ 1 ] }' })

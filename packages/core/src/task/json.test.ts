@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { canonicalJson, findNonJson, type Json } from './json.ts'
+import { canonicalJson, findNonJson, type Json, MAX_JSON_DEPTH } from './json.ts'
 
 /** The same value with the keys of all its objects in another order. */
 function shuffled(value: Json): Json {
@@ -65,6 +65,16 @@ describe('finding what JSON cannot carry', () => {
     expect(findNonJson({ a: undefined })).toBeUndefined()
     expect(findNonJson(Object.assign(Object.create(null), { a: 1 }))).toBeUndefined()
     expect(findNonJson([shared, shared, { shared }])).toBeUndefined()
+  })
+
+  it('allows 200 levels and not one more, and does not print a path of any length', () => {
+    const nested = (levels: number): unknown => JSON.parse(`${'{"key":'.repeat(levels - 1)}{}${'}'.repeat(levels - 1)}`)
+    expect(findNonJson(nested(MAX_JSON_DEPTH))).toBeUndefined()
+    for (const levels of [MAX_JSON_DEPTH + 1, 100_000]) {
+      const problem = findNonJson(nested(levels))
+      expect(problem).toMatch(/^\$(\.key)+.*… is nested more than 200 levels deep$/)
+      expect(problem?.length).toBeLessThan(250)
+    }
   })
 
   class Account {

@@ -4,6 +4,11 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 /** A JSON object: the form of task arguments. */
 export type JsonObject = { readonly [key: string]: Json }
 
+/** Deeper than anybody writes by hand, and shallow enough for every parser and database on the way. */
+export const MAX_JSON_DEPTH = 200
+/** A path is cut after so many characters. */
+const MAX_PATH = 200
+
 /**
  * The one text of a JSON value: object keys sorted by UTF-16 code unit, no white space, as in RFC 8785. Equal values have
  * equal texts wherever they are computed, which is what task ids are made of.
@@ -22,7 +27,7 @@ export function canonicalJson(value: Json): string {
 /**
  * Where a value stops being JSON: a path such as `$.rows[3].amount is a bigint`, or `undefined` when it is JSON through
  * and through. Finds what `JSON.stringify` would drop or change in silence: functions, symbols, `undefined` in arrays,
- * NaN, dates and other class instances, cycles.
+ * NaN, dates and other class instances, cycles; and what is nested more than 200 levels deep.
  */
 export function findNonJson(value: unknown): string | undefined {
   return search(value, '$', new Set())
@@ -33,6 +38,7 @@ function search(value: unknown, path: string, above: Set<object>): string | unde
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : `${path} is ${value}`
   if (typeof value !== 'object') return `${path} is ${value === undefined ? 'undefined' : `a ${typeof value}`}`
   if (above.has(value)) return `${path} refers back to an object that contains it`
+  if (above.size >= MAX_JSON_DEPTH) return `${cut(path)} is nested more than ${MAX_JSON_DEPTH} levels deep`
   above.add(value)
   const problem = searchMembers(value, path, above)
   above.delete(value)
@@ -58,6 +64,10 @@ function searchMembers(value: object, path: string, above: Set<object>): string 
     if (problem !== undefined) return problem
   }
   return undefined
+}
+
+function cut(path: string): string {
+  return path.length <= MAX_PATH ? path : `${path.slice(0, MAX_PATH)}…`
 }
 
 function isArray(value: Json): value is readonly Json[] {

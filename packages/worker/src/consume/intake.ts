@@ -103,7 +103,7 @@ function itemProblems({ args }: TaskItem, schema: ArgsSchema | undefined): strin
   try {
     return argsProblems(args, schema)
   } catch (error) {
-    // Nested so deeply that looking at them exhausts the stack.
+    // Their schema cannot be compiled.
     return [`args cannot be checked: ${(error as Error).message}`]
   }
 }
