@@ -1,6 +1,9 @@
 import { type AnyTaskDefinition, HEADS, RetryableError } from '@blockmill/core'
 
 import { failureFields } from './failure-fields.ts'
+import { BackFiller } from './backfill/back-filler.ts'
+import type { BackfillStore } from './backfill/backfill-store.ts'
+import { createOpenCoverage } from './backfill/fillable-coverage.ts'
 import { backoffMs } from './backoff.ts'
 import type { Heads } from './chain/head-watcher.ts'
 import type { Coverage, CoverageKey, CoverageStore } from './coverage/coverage-store.ts'
@@ -16,6 +19,7 @@ import { pause } from './wake-up.ts'
 
 export interface LeadershipOptions extends Omit<FollowerPorts, 'stopping' | 'abandoned' | 'onLeaseLost'> {
   readonly store: CoverageStore
+  readonly backfills: BackfillStore
   readonly metrics: SchedulerMetrics
   readonly definitions: readonly AnyTaskDefinition[]
   readonly headsAtStart: Heads
@@ -34,7 +38,8 @@ export interface FollowedTask {
 }
 
 /**
- * What a scheduler does while it leads: sends a follower after each task, on the coverage that is on record.
+ * What a scheduler does while it leads: sends a follower after each task, on the coverage that is on record, and runs
+ * back-fill beside them.
  *
  * Loading: reads the coverage, until the database answers. Following: passes each new head on to the followers. Over: the
  * lease is lost, and everything under way is given up at once; or `stop()` was called, and steps under way may end first.
@@ -47,9 +52,12 @@ export class Leadership {
   readonly #registered = new Map<string, TaskCoverage>()
   readonly #writer: CoverageWriter
   readonly #followers: readonly TaskFollower[]
+  readonly #backFiller: BackFiller
+  #heads: Heads
 
   constructor(options: LeadershipOptions) {
     this.#options = options
+    this.#heads = options.headsAtStart
     this.#writer = createCoverageWriter({ ...options, signal: this.#abandoned.signal })
     const ports: FollowerPorts = {
       ...options,
@@ -60,6 +68,18 @@ export class Leadership {
     this.#followers = options.definitions.map(
       (definition) => new TaskFollower({ definition, ports, coverageOf: this.#coverageOf.bind(this) }),
     )
+    const openCoverage = createOpenCoverage({
+      ...options,
+      writer: this.#writer,
+      heads: () => this.#heads,
+      recorded: () => this.#recorded.values(),
+      registered: this.#registered,
+      keyOf,
+      coverageOf: this.#coverageOf.bind(this),
+    })
+    const isHeadDue = (): boolean => this.#followers.some((follower) => follower.isDue)
+    const { backfills: store, definitions } = options
+    this.#backFiller = new BackFiller({ ports: { ...ports, store, openCoverage, isHeadDue }, definitions })
   }
 
   /** Leads from the given heads on; resolves when it is over and nothing is in flight. */
@@ -67,10 +87,11 @@ export class Leadership {
     await this.#loadCoverage()
     this.#warnWhenChainIsBelow(heads())
     this.follow(heads())
-    await Promise.all(this.#followers.map((follower) => follower.run()))
+    await Promise.all([...this.#followers, this.#backFiller].map((one) => one.run()))
   }
 
   follow(heads: Heads): void {
+    this.#heads = heads
     for (const [index, follower] of this.#followers.entries()) {
       const definition = this.#options.definitions[index] as AnyTaskDefinition
       follower.follow(heads[definition.head].number)

@@ -15,6 +15,7 @@ import {
   waitForDatabase,
 } from '@blockmill/core'
 
+import { createBackfillStore } from './backfill/backfill-store.ts'
 import { failureFields } from './failure-fields.ts'
 import { backoffMs } from './backoff.ts'
 import { bindGenesis } from './chain/genesis-binding.ts'
@@ -222,6 +223,7 @@ export class Scheduler {
       access,
       metrics: this.#metrics,
       store: this.#store,
+      backfills: createBackfillStore({ sql: this.#sql, chain: config.chain, token }),
       definitions: tasks,
       defaultMaxAttempts: config.maxAttempts ?? 3,
       pressure: this.#pressure,

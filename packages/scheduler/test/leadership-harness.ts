@@ -8,6 +8,7 @@ import { Leadership } from '../src/leadership.ts'
 import { createQueuePressure } from '../src/pressure/queue-pressure.ts'
 import { createSchedulerMetrics } from '../src/scheduler-metrics.ts'
 import { createRecordingBroker, type RecordingBroker } from './recording-broker.ts'
+import { createMemoryBackfillStore, type MemoryBackfillStore } from './memory-backfill-store.ts'
 import { createMemoryCoverageStore, type MemoryCoverageStore } from './memory-coverage-store.ts'
 
 export interface HarnessOptions {
@@ -15,6 +16,7 @@ export interface HarnessOptions {
   readonly chain?: ScriptedChain
   readonly broker?: RecordingBroker
   readonly store?: MemoryCoverageStore
+  readonly backfills?: MemoryBackfillStore
   readonly start?: StartMode
   readonly token?: number
   readonly queueWindow?: number
@@ -29,6 +31,7 @@ export async function lead({
   chain = createScriptedChain({ head: 100 }),
   broker = createRecordingBroker(),
   store = createMemoryCoverageStore(),
+  backfills = createMemoryBackfillStore(store),
   start = 'resume',
   token = 1,
   queueWindow = 10_000,
@@ -45,6 +48,7 @@ export async function lead({
     access,
     broker,
     store,
+    backfills,
     logger,
     metrics: createSchedulerMetrics({ registry, chain: 'dev', heights: () => [] }),
     definitions: tasks,

@@ -71,6 +71,11 @@ export class ArgsFollower {
     return nextLiveBlock(this.#coverage) - 1
   }
 
+  /** True while blocks could be scheduled at once, or just are. */
+  get isDue(): boolean {
+    return this.#nextWork(performance.now()) !== undefined
+  }
+
   /** Resolves when stopped. */
   async run(): Promise<void> {
     const { stopping } = this.#ports

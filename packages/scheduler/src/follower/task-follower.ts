@@ -49,6 +49,11 @@ export class TaskFollower {
     return this.#active.length === 0 ? undefined : Math.min(...this.#active.map(({ height }) => height))
   }
 
+  /** True while blocks could be scheduled at once: back-fill lets them go first. */
+  get isDue(): boolean {
+    return this.#active.some((follower) => follower.isDue)
+  }
+
   /** Resolves when stopped, with nothing in flight. */
   async run(): Promise<void> {
     const { stopping } = this.#options.ports

@@ -1,0 +1,68 @@
+import { type AnyTaskDefinition, argsHash, type JsonObject } from '@blockmill/core'
+
+import type { Heads } from '../chain/head-watcher.ts'
+import type { Coverage, CoverageStore } from '../coverage/coverage-store.ts'
+import type { CoverageWriter } from '../coverage/coverage-writer.ts'
+import { createTaskCoverage, type TaskCoverage } from '../coverage/task-coverage.ts'
+import { nextLiveBlock } from '../planner/next-blocks.ts'
+import { resolveArgs, type ResolvedArgs } from '../planner/resolve-args.ts'
+import type { OpenCoverage } from './backfill-ports.ts'
+
+/** The coverage of a leadership, which back-fill shares with the followers. */
+export interface SharedCoverage {
+  readonly store: CoverageStore
+  readonly token: number
+  readonly writer: CoverageWriter
+  readonly heads: () => Heads
+  /** Everything that was on record when the leadership began. */
+  readonly recorded: () => Iterable<Coverage>
+  /** The coverage that followers and back-fill work with, by `keyOf`. */
+  readonly registered: Map<string, TaskCoverage>
+  readonly keyOf: (coverage: Pick<Coverage, 'task' | 'argsHash' | 'head'>) => string
+  /** The coverage of sets of arguments that the task runs with now. */
+  readonly coverageOf: (
+    definition: AnyTaskDefinition,
+    argsList: readonly ResolvedArgs[],
+    head: number,
+  ) => Promise<readonly TaskCoverage[]>
+}
+
+/**
+ * Opens coverage for back-fill. Sets of arguments that the task runs with share theirs with the followers, and are filled in
+ * up to the live run. A set that it no longer runs with goes on from what is on record, up to the head. A set that it never
+ * ran with is put on record with a start block behind the head: it owes nothing but what is asked for.
+ */
+export function createOpenCoverage(shared: SharedCoverage): OpenCoverage {
+  const { store, token, writer, heads, recorded, registered, keyOf, coverageOf } = shared
+
+  const unfollowed = async (definition: AnyTaskDefinition, args: JsonObject): Promise<TaskCoverage> => {
+    const key = { task: definition.name, argsHash: argsHash(args), head: definition.head }
+    const known = registered.get(keyOf(key))
+    if (known !== undefined) return known
+    const before = [...recorded()].find((one) => keyOf(one) === keyOf(key))
+    const coverage = before ?? { ...key, args, startBlock: heads()[definition.head].number + 1, evaluated: [] }
+    if (before === undefined) await store.register(token, [coverage])
+    const opened = createTaskCoverage({ ...coverage, liveFrom: coverage.startBlock }, writer)
+    registered.set(keyOf(key), opened)
+    return opened
+  }
+
+  return async function openCoverage(definition, argsList) {
+    const now = await resolveArgs(definition)
+    const followed = await coverageOf(definition, now, heads()[definition.head].number)
+    const former = [...recorded(), ...registered.values()].filter(
+      ({ task, head }) => task === definition.name && head === definition.head,
+    )
+    const wanted = argsList ?? [...now, ...former].map(({ args }) => args)
+    const byHash = new Map(wanted.map((args) => [argsHash(args), args]))
+    const finalized = heads().finalized.number
+    return Promise.all(
+      Array.from(byHash, async ([hash, args]) => {
+        const live = followed.find((one) => one.argsHash === hash)
+        const coverage = live ?? (await unfollowed(definition, args))
+        const last = live === undefined ? heads()[definition.head].number : nextLiveBlock(live) - 1
+        return { coverage, upTo: Math.min(last, finalized) }
+      }),
+    )
+  }
+}

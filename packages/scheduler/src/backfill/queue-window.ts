@@ -1,0 +1,103 @@
+import { unlessAborted } from '../unless-aborted.ts'
+import { pause } from '../wake-up.ts'
+import { createPublishedItems } from './published-items.ts'
+
+/** How long to wait before the broker is asked again. A worker takes a few hundred tasks meanwhile. */
+const LOOK_EVERY_MS = 50
+
+/** Room for tasks in a lane, to be given back. */
+export interface Room {
+  /** Tasks that may be published. */
+  readonly tasks: number
+  /** Ends the reservation: so many messages were published, each with so many tasks. */
+  release(published: readonly { readonly messages: number; readonly tasksEach: number }[]): void
+}
+
+/**
+ * Bounds the tasks that wait in one lane of the broker. Whoever wants to publish asks for room first; those who ask take
+ * turns, so that a large job does not keep a small one waiting.
+ */
+export interface QueueWindow {
+  /**
+   * Waits until there is room for some tasks, and reserves it.
+   *
+   * @param least not worth less: unless the lane is empty, it waits for room for this many.
+   * @param most no more than this.
+   * @throws the signal's reason when it aborts; RetryableError `BROKER_UNREACHABLE`.
+   */
+  reserve(least: number, most: number, signal: AbortSignal): Promise<Room>
+  /** Holds the lane to this many tasks as long as the job is there: the smallest limit counts. */
+  limit(job: string, tasks: number): void
+  unlimit(job: string): void
+}
+
+export interface QueueWindowOptions {
+  /** Messages that the broker has ready in the lane. */
+  readonly depth: () => Promise<number>
+  /** Milliseconds of a clock that never jumps; default the process's. */
+  readonly now?: () => number
+  /** Waits until it is worth asking again. */
+  readonly waitMs?: (ms: number, signal: AbortSignal) => Promise<void>
+}
+
+export function createQueueWindow({
+  depth,
+  now = () => performance.now(),
+  waitMs = pause,
+}: QueueWindowOptions): QueueWindow {
+  const limits = new Map<string, number>()
+  const published = createPublishedItems()
+  /** In the lane when the broker was asked last. */
+  let waiting = 0
+  let askedAtMs = Number.NEGATIVE_INFINITY
+  /** Published since then, and about to be. */
+  let publishedSince = 0
+  let reserved = 0
+  let turn: Promise<void> = Promise.resolve()
+
+  const free = (): number => Math.min(...limits.values()) - waiting - publishedSince - reserved
+
+  const look = async (signal: AbortSignal): Promise<void> => {
+    const sinceLastMs = now() - askedAtMs
+    if (sinceLastMs < LOOK_EVERY_MS) await waitMs(LOOK_EVERY_MS - sinceLastMs, signal)
+    signal.throwIfAborted()
+    askedAtMs = now()
+    // What is confirmed while the broker answers may be counted twice, never not at all.
+    const before = publishedSince
+    waiting = published.newest(await unlessAborted(depth(), signal))
+    publishedSince -= before
+  }
+
+  const reserveNext = async (least: number, most: number, signal: AbortSignal): Promise<Room> => {
+    const worth = (): number => Math.min(least, ...limits.values())
+    while (free() < worth()) await look(signal)
+    const tasks = Math.min(most, free())
+    reserved += tasks
+    return {
+      tasks,
+      release(messages) {
+        reserved -= tasks
+        for (const { messages: count, tasksEach } of messages) {
+          published.add(count, tasksEach)
+          publishedSince += count * tasksEach
+        }
+      },
+    }
+  }
+
+  return {
+    async reserve(least, most, signal) {
+      const last = turn
+      const done = Promise.withResolvers<void>()
+      turn = last.then(() => done.promise)
+      try {
+        await unlessAborted(last, signal)
+        return await reserveNext(least, most, signal)
+      } finally {
+        done.resolve()
+      }
+    },
+    limit: (job, tasks) => void limits.set(job, tasks),
+    unlimit: (job) => void limits.delete(job),
+  }
+}
