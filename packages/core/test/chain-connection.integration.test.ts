@@ -216,7 +216,7 @@ describe('requests to a chain', () => {
   it('carries what the node says is wrong', async () => {
     const server = await node({
       state_call: () => {
-        throw new JsonRpcError(4003, 'UnknownBlock: State already discarded')
+        throw new JsonRpcError(4003, 'UnknownBlock: Header was not found')
       },
     })
     const { connection } = connectionTo([urlOf(server)])
@@ -224,7 +224,7 @@ describe('requests to a chain', () => {
     await expect(connection.send('state_call')).rejects.toMatchObject({
       kind: 'retryable',
       code: 'CHAIN_RPC_FAILED',
-      message: `${urlOf(server)} answered state_call with error 4003: UnknownBlock: State already discarded`,
+      message: `${urlOf(server)} answered state_call with error 4003: UnknownBlock: Header was not found`,
       cause: { name: 'RpcAnswerError', code: 4003 },
     })
   })
@@ -251,14 +251,18 @@ describe('requests to a chain', () => {
   })
 
   it('goes on with the next endpoint when it is reset, and fails what was in flight', async () => {
-    const never = { never: () => new Promise(() => undefined) }
-    const [first, second] = [
-      await node({ ...never, system_name: () => 'first' }),
-      await node({ system_name: () => 'second' }),
-    ]
+    const asked = Promise.withResolvers<void>()
+    const first = await node({
+      never() {
+        asked.resolve()
+        return new Promise(() => undefined)
+      },
+    })
+    const second = await node({ system_name: () => 'second' })
     const { connection, lines } = connectionTo([urlOf(first), urlOf(second)])
     await connection.start()
     const lost = connection.send('never')
+    await asked.promise
     connection.reset('it showed no new head for 60 s')
     await expect(lost).rejects.toMatchObject({ kind: 'retryable', code: 'CHAIN_UNREACHABLE' })
     await expect(lost).rejects.toThrow('it showed no new head for 60 s')
@@ -315,7 +319,7 @@ describe('requests to a chain', () => {
     expect(text).toContain(`blockmill_chain_requests_total{endpoint="${endpoint}",outcome="ok"} 1`)
     expect(text).toContain(`blockmill_chain_requests_total{endpoint="${endpoint}",outcome="error"} 1`)
     expect(text).toContain(`blockmill_chain_connected{endpoint="${endpoint}"} 1`)
-    expect(text).toContain('blockmill_chain_request_seconds_count{method="good"} 1')
+    expect(text).toContain(`blockmill_chain_request_seconds_count{endpoint="${endpoint}",method="good"} 1`)
     await connection.close()
     await another.connection.close()
     expect(await metrics.metrics()).toContain(`blockmill_chain_connected{endpoint="${endpoint}"} 0`)

@@ -38,7 +38,12 @@ const createService: Parameters<typeof runService<typeof schedulerSettings>>[0][
   const connectionName = 'blockmill-scheduler'
   const broker = createBroker({ url: config.brokerUrl, topology, logger, metrics, connectionName })
   const database = openDatabase({ url: config.databaseUrl, logger, applicationName: connectionName })
-  const chain = createSubstrateSource({ endpoints: config.chainEndpoints, logger, metrics })
+  const chain = createSubstrateSource({
+    endpoints: config.chainEndpoints,
+    archiveEndpoints: config.archiveEndpoints,
+    logger,
+    metrics,
+  })
   const access = createSubstrateAccess({ id: config.chain, connection: chain.connection })
   const scheduler = createScheduler({ config, logger, metrics, broker, database, chain, access, registry })
   const { host, port } = config

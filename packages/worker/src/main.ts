@@ -48,6 +48,7 @@ const createService: Parameters<typeof runService<typeof workerSettings>>[0]['cr
   const connection = createChainConnection({
     protocol: substrateProtocol,
     endpoints: settings.chainEndpoints,
+    archiveEndpoints: settings.archiveEndpoints,
     logger,
     metrics,
   })
@@ -62,7 +63,11 @@ const createService: Parameters<typeof runService<typeof workerSettings>>[0]['cr
     onShutdown: (by) => requestStop(`an order of ${by}`),
     isolation: {
       taskPackages: settings.taskPackages,
-      chain: { id: settings.chain, endpoints: settings.chainEndpoints },
+      chain: {
+        id: settings.chain,
+        endpoints: settings.chainEndpoints,
+        archiveEndpoints: settings.archiveEndpoints,
+      },
     },
   })
   const chainProblems = () => (connection.isHealthy() ? [] : ['no chain node is connected'])

@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-
 import { Registry } from 'prom-client'
 
 import { ConfigurationError, RetryableError } from '../errors/blockmill-error.ts'
@@ -7,26 +5,34 @@ import type { Logger } from '../observability/logger.ts'
 import type { Metrics } from '../observability/metrics.ts'
 import { createChainMetrics } from './chain-metrics.ts'
 import type { ChainProtocol } from './chain-protocol.ts'
+import { type ConnectedEndpoint, createFailover } from './failover.ts'
 import type { JsonRpcSocket } from './json-rpc-socket.ts'
-import { openJsonRpc } from './open-json-rpc.ts'
-import { redactUrl } from './redact-url.ts'
+import type { RequestTurn, TurnEnd } from './request-limiter.ts'
+import { isRateLimit } from './rpc-answer-error.ts'
+import { answerOf, isTimeout, unreachable } from './rpc-failure.ts'
 
 export interface ChainConnectionOptions {
   /** What kind of chain it is. */
   readonly protocol: ChainProtocol
-  /** URLs of nodes of one chain, as `resolveEndpoints` gives them; the first that answers is used. */
+  /** URLs of nodes of one chain, as `resolveEndpoints` gives them, in the order in which they are preferred. */
   readonly endpoints: readonly string[]
+  /** URLs of archive nodes of the chain, asked only for state that the endpoint in use no longer keeps. Default: none. */
+  readonly archiveEndpoints?: readonly string[] | undefined
   readonly logger: Logger
   readonly metrics?: Metrics
   /** Genesis hash of the chain that is meant. Default: that of the first node that answers. */
   readonly expectedGenesisHash?: string
   /** How long connecting may take, the check of the genesis hash included. Default 10 s. */
   readonly connectTimeoutMs?: number
-  /** How long a request waits for a connection, and then again for its answer. Default 30 s. */
+  /** How long a request waits for a connection and its turn there, and then again for its answer. Default 30 s. */
   readonly requestTimeoutMs?: number
   /** How often the node is asked for a sign of life. Default 20 s. */
   readonly heartbeatMs?: number
-  /** The longest pause between two tries to connect. Default 15 s. */
+  /** How often the genesis hash is checked again while the same endpoint is in use. Default 60 s. */
+  readonly genesisCheckMs?: number
+  /** The shortest pause before an endpoint that failed is tried again. Default 200 ms. */
+  readonly minBackoffMs?: number
+  /** The longest one. Default 15 s. */
   readonly maxBackoffMs?: number
   /** For tests. Default `Math.random`. */
   readonly random?: () => number
@@ -36,12 +42,15 @@ export interface ChainConnectionOptions {
  * The connection to one chain that everything in a process shares. Its modes:
  *
  * - *idle* until `start()`.
- * - *connecting*: goes through the endpoints in turn, with growing, jittered pauses, for ever. Each failed try is one warning
- *   in the log. Requests wait for it until they time out.
+ * - *connecting*: tries the endpoints in the order given, for ever. One that failed is avoided for a pause that grows and is
+ *   jittered, meanwhile the others are tried. Each failed try is one warning in the log.
  * - *connected*: an endpoint answers and serves the right chain. When it is lost, requests in flight reject, and connecting
- *   goes on with the next endpoint.
+ *   goes on, first of all with the other endpoints. An endpoint that works is not left for a preferred one that is back.
  * - *closed* by `close()`, or at the start when all endpoints serve a wrong chain: that is a mistake in the configuration and
  *   does not heal.
+ *
+ * As many requests are in flight as the endpoint takes; the others wait for their turn. One that the endpoint refuses because it is
+ * asked too often is sent again, after the pause that it asks for; every other failure is the caller's at once.
  *
  * Requests are raw JSON-RPC and nothing is cached, so no failure is ever remembered.
  */
@@ -68,224 +77,158 @@ export interface ChainConnection {
   close(): Promise<void>
 }
 
-interface Connected {
-  readonly socket: JsonRpcSocket
-  readonly genesisHash: string
-  readonly endpoint: string
-}
-
-const MIN_BACKOFF_MS = 200
-/** A connection that is lost sooner counts as a failed try, so that one which never holds is not retried in a rush. */
-const STEADY_AFTER_MS = 5_000
+/** An endpoint that wants to be left alone for longer than this is spared for another, if there is one. */
+const LONG_PAUSE_MS = 5_000
 
 /** Prepares a connection; nothing is opened before `start()`. Throws a `ConfigurationError` without endpoints. */
-export function createChainConnection({
-  protocol,
-  endpoints,
-  logger,
-  metrics = new Registry(),
-  expectedGenesisHash,
-  connectTimeoutMs = 10_000,
-  requestTimeoutMs = 30_000,
-  heartbeatMs = 20_000,
-  maxBackoffMs = 15_000,
-  random = Math.random,
-}: ChainConnectionOptions): ChainConnection {
+export function createChainConnection(options: ChainConnectionOptions): ChainConnection {
+  const {
+    protocol,
+    endpoints,
+    archiveEndpoints = [],
+    metrics = new Registry(),
+    expectedGenesisHash,
+    connectTimeoutMs = 10_000,
+    requestTimeoutMs = 30_000,
+    heartbeatMs = 20_000,
+    genesisCheckMs = 60_000,
+    minBackoffMs = 200,
+    maxBackoffMs = 15_000,
+    random = Math.random,
+  } = options
   if (endpoints.length === 0) throw new ConfigurationError('CONFIG_INVALID', 'A chain needs at least one endpoint.')
   const counters = createChainMetrics(metrics)
-  const listeners = new Set<(socket: JsonRpcSocket) => void>()
-  const closing = new AbortController()
-  let genesis = expectedGenesisHash?.toLowerCase()
-  let connected: Connected | undefined
-  let connection = deferred<Connected>()
-  let hasConnected = false
-  let lastFailure = 'it was not started'
-  let running: Promise<void> | undefined
+  const failover = createFailover({
+    protocol,
+    endpoints: [...new Set(endpoints)],
+    logger: options.logger,
+    counters,
+    expectedGenesisHash,
+    connectTimeoutMs,
+    requestTimeoutMs,
+    heartbeatMs,
+    genesisCheckMs,
+    backoff: { minMs: minBackoffMs, maxMs: maxBackoffMs },
+    random,
+  })
+  let archive: ChainConnection | undefined
+  let isClosed = false
 
-  const connect = async (url: string): Promise<Connected> => {
-    const began = Date.now()
-    const socket = await openJsonRpc({ url, connectTimeoutMs, requestTimeoutMs, heartbeatMs }, closing.signal)
+  /** Makes one request when its turn comes, and again while it is refused because of the rate. */
+  const ask = async <T>(method: string, request: (socket: JsonRpcSocket) => Promise<T>): Promise<T> => {
+    const deadline = performance.now() + requestTimeoutMs
+    const leftMs = (): number => Math.max(0, deadline - performance.now())
+    let refusal: RetryableError | undefined
+    for (;;) {
+      const made = await failover.connected(leftMs())
+      const turn = await made.limiter.take(leftMs(), { again: refusal !== undefined })
+      if (turn !== undefined && failover.current() === made) {
+        try {
+          return await exchange(made, turn, method, request)
+        } catch (error) {
+          if (!isRefusal(error) || leftMs() === 0) throw error
+          refusal = error
+        }
+      } else {
+        // The endpoint was left meanwhile, or no turn came in time.
+        turn?.end({ type: 'lost' })
+        if (leftMs() === 0) throw refusal ?? noTurn(made.label, method)
+      }
+    }
+  }
+
+  const exchange = async <T>(
+    made: ConnectedEndpoint,
+    turn: RequestTurn,
+    method: string,
+    request: (socket: JsonRpcSocket) => Promise<T>,
+  ): Promise<T> => {
+    const endpoint = made.label
+    const stopTimer = counters.seconds.startTimer({ endpoint, method })
     try {
-      const left = Math.max(1, began + connectTimeoutMs - Date.now())
-      const { method, params } = protocol.genesisRequest
-      const answer = await within(left, socket.send(method, params), () => {
-        return unreachable(`${redactUrl(url)} did not tell its genesis hash within ${connectTimeoutMs} ms.`)
-      })
-      const genesisHash = protocol.parseGenesisHash(answer)
-      if (genesisHash !== (genesis ?? genesisHash)) throw wrongGenesis(url, genesisHash, genesis)
-      genesis = genesisHash
-      return { socket, genesisHash, endpoint: redactUrl(url) }
+      const result = await request(made.socket)
+      turn.end({ type: 'answered' })
+      counters.requests.inc({ endpoint, outcome: 'ok' })
+      return result
     } catch (error) {
-      socket.close()
+      const how = turnEnd(error)
+      turn.end(how)
+      counters.requests.inc({ endpoint, outcome: OUTCOMES[how.type] })
+      if (how.type === 'rate_limited' && made.limiter.pausedUntilMs - performance.now() > LONG_PAUSE_MS)
+        failover.spare(made)
       throw error
+    } finally {
+      stopTimer()
     }
   }
 
-  /** Stays connected until the other side or `close()` ends it. Resolves with how long that was. */
-  const hold = async (made: Connected): Promise<number> => {
-    const { socket, endpoint, genesisHash } = made
-    const since = Date.now()
-    connected = made
-    hasConnected = true
-    connection.resolve(made)
-    counters.connected.set({ endpoint }, 1)
-    logger.info({ endpoint, genesisHash }, 'connected to the chain')
-    for (const listener of listeners) listener(socket)
+  const noTurn = (label: string, method: string): RetryableError =>
+    unreachable(`${label} had no room for ${method} within ${requestTimeoutMs} ms: it takes too few requests.`)
 
-    const reason = await socket.closed
-    leave()
-    counters.connected.set({ endpoint }, 0)
-    lastFailure = reason.message
-    if (!closing.signal.aborted) logger.warn({ endpoint, reason: lastFailure }, 'lost the connection to the chain')
-    return Date.now() - since
+  /** Connects to the archive when it is first needed. Its requests wait for that and say why it fails. */
+  const openArchive = async (): Promise<ChainConnection> => {
+    const genesisHash = await connection.genesisHash()
+    if (archive !== undefined) return archive
+    if (isClosed) throw unreachable('The connection to the chain was closed.')
+    archive = createChainConnection({
+      ...options,
+      endpoints: archiveEndpoints,
+      archiveEndpoints: [],
+      expectedGenesisHash: genesisHash,
+    })
+    archive.start().catch(() => undefined)
+    return archive
   }
 
-  /** From now on requests wait for the next endpoint. */
-  const leave = (): void => {
-    if (connected === undefined) return
-    connected = undefined
-    connection = deferred()
-  }
-
-  /** After this there is no connection any more, and `error` says so to all who ask. */
-  const end = (error: unknown): void => {
-    closing.abort()
-    connection.reject(error)
-  }
-
-  const run = async (): Promise<void> => {
-    const wrong = new Set<string>()
-    let failures = 0
-    for (let turn = 0; !closing.signal.aborted; turn++) {
-      const url = endpoints[turn % endpoints.length] ?? ''
-      let retryInMs = 0
-      try {
-        const heldMs = await hold(await connect(url))
-        failures = heldMs < STEADY_AFTER_MS ? failures + 1 : 0
-        if (failures > 0) retryInMs = backoff(failures)
-      } catch (error) {
-        if (closing.signal.aborted) break
-        failures += 1
-        retryInMs = backoff(failures)
-        report(url, error, { failures, retryInMs })
-        if (!hasConnected && isWrongGenesis(error) && wrong.add(url).size === new Set(endpoints).size) return end(error)
-      }
-      // Ends early when closing.
-      if (retryInMs > 0) await sleep(retryInMs, undefined, { signal: closing.signal }).catch(() => undefined)
-    }
-    end(unreachable('The connection to the chain was closed.'))
-  }
-
-  /** Full jitter between the least pause and one that doubles with each failure. */
-  const backoff = (failures: number): number => {
-    const longest = Math.max(MIN_BACKOFF_MS, Math.min(maxBackoffMs, MIN_BACKOFF_MS * 2 ** failures))
-    return Math.round(MIN_BACKOFF_MS + random() * (longest - MIN_BACKOFF_MS))
-  }
-
-  const report = (
-    url: string,
-    error: unknown,
-    next: { readonly failures: number; readonly retryInMs: number },
-  ): void => {
-    const endpoint = redactUrl(url)
-    lastFailure = error instanceof Error ? error.message : String(error)
-    counters.connectFailures.inc({ endpoint })
-    if (isWrongGenesis(error)) logger.error({ endpoint, reason: lastFailure, ...next }, 'refused a chain endpoint')
-    else logger.warn({ endpoint, reason: lastFailure, ...next }, 'cannot connect to the chain, will try again')
-  }
-
-  const whenConnected = async (): Promise<Connected> =>
-    connected ??
-    within(requestTimeoutMs, connection.promise, () =>
-      unreachable(`No chain endpoint was connected within ${requestTimeoutMs} ms. Last failure: ${lastFailure}`),
-    )
-
-  const close = async (): Promise<void> => {
-    closing.abort()
-    if (running === undefined) end(unreachable('The connection to the chain was closed.'))
-    await running
-  }
-
-  return {
-    async start(signal) {
-      signal?.throwIfAborted()
-      const abort = (): void => void close()
-      signal?.addEventListener('abort', abort, { once: true })
-      running ??= run()
-      try {
-        await connection.promise
-      } catch (error) {
-        signal?.throwIfAborted()
-        throw error
-      } finally {
-        signal?.removeEventListener('abort', abort)
-      }
-    },
-
-    genesisHash: async () => (await whenConnected()).genesisHash,
+  const connection: ChainConnection = {
+    start: (signal) => failover.start(signal),
+    genesisHash: async () => (await failover.connected(requestTimeoutMs)).genesisHash,
 
     async send(method, params) {
-      const { socket, endpoint } = await whenConnected()
-      const stopTimer = counters.seconds.startTimer({ method })
       try {
-        const result = await socket.send(method, params)
-        counters.requests.inc({ endpoint, outcome: 'ok' })
-        return result
+        return await ask(method, (socket) => socket.send(method, params))
       } catch (error) {
-        counters.requests.inc({ endpoint, outcome: isAnswer(error) ? 'error' : 'unreachable' })
-        throw error
-      } finally {
-        stopTimer()
+        const answer = answerOf(error)
+        if (answer === undefined || !protocol.isStateDiscarded(answer)) throw error
+        if (archiveEndpoints.length === 0) throw needsArchive(error)
+        return (await openArchive()).send(method, params)
       }
     },
 
-    onConnected(listener) {
-      listeners.add(listener)
-      if (connected !== undefined) listener(connected.socket)
-      return () => listeners.delete(listener)
+    onConnected: (listener) => failover.onConnected(listener),
+    isHealthy: () => failover.current() !== undefined,
+    reset: (reason) => failover.reset(reason),
+
+    async close() {
+      isClosed = true
+      await Promise.all([failover.close(), archive?.close()])
     },
-
-    isHealthy: () => connected !== undefined,
-    reset(reason) {
-      const socket = connected?.socket
-      leave()
-      socket?.close(reason)
-    },
-    close,
   }
+  return connection
 }
 
-function unreachable(text: string): RetryableError {
-  return new RetryableError('CHAIN_UNREACHABLE', text)
+/** Names of outcomes in metrics. */
+const OUTCOMES = {
+  answered: 'error',
+  rate_limited: 'rate_limited',
+  timed_out: 'unreachable',
+  lost: 'unreachable',
+} as const satisfies Record<TurnEnd['type'], string>
+
+/** Whether the same request may well work a little later, and nothing else is wrong with it. */
+function isRefusal(error: unknown): error is RetryableError {
+  return error instanceof RetryableError && turnEnd(error).type === 'rate_limited'
 }
 
-function wrongGenesis(url: string, found: string, expected: string | undefined): ConfigurationError {
-  const text = `${redactUrl(url)} serves the chain with genesis ${found}, not ${expected}. Remove it, or give this chain another name.`
-  return new ConfigurationError('CHAIN_WRONG_GENESIS', text)
+function turnEnd(error: unknown): TurnEnd {
+  const answer = answerOf(error)
+  if (answer === undefined) return { type: isTimeout(error) ? 'timed_out' : 'lost' }
+  return isRateLimit(answer) ? { type: 'rate_limited', retryAfterMs: answer.retryAfterMs } : { type: 'answered' }
 }
 
-function isWrongGenesis(error: unknown): boolean {
-  return error instanceof ConfigurationError && error.code === 'CHAIN_WRONG_GENESIS'
-}
-
-/** Whether the node answered, though with an error. */
-function isAnswer(error: unknown): boolean {
-  return error instanceof RetryableError && error.code === 'CHAIN_RPC_FAILED'
-}
-
-/** A promise to be settled later, whose rejection is no news when nobody waits. */
-function deferred<T>(): PromiseWithResolvers<T> {
-  const made = Promise.withResolvers<T>()
-  made.promise.catch(() => undefined)
-  return made
-}
-
-async function within<T>(ms: number, promise: Promise<T>, error: () => Error): Promise<T> {
-  const timeout = Promise.withResolvers<never>()
-  const timer = setTimeout(() => timeout.reject(error()), ms)
-  try {
-    return await Promise.race([promise, timeout.promise])
-  } finally {
-    clearTimeout(timer)
-  }
+/** Keeps the answer as the cause, so that it is still known for what it is. */
+function needsArchive(error: unknown): RetryableError {
+  const advice = 'Nodes keep the state of recent blocks only: name an archive node in CHAIN_ARCHIVE_URL.'
+  const text = error instanceof Error ? error.message : String(error)
+  return new RetryableError('CHAIN_RPC_FAILED', `${text}. ${advice}`, { cause: answerOf(error) })
 }

@@ -8,10 +8,17 @@ export interface ChainMetrics {
   readonly connected: Gauge<'endpoint'>
   /** Tries to connect that failed, by endpoint. */
   readonly connectFailures: Counter<'endpoint'>
-  /** Requests, by endpoint and outcome: `ok`, `error` (the node answered so), `unreachable` (no answer). */
+  /**
+   * Requests, by endpoint and outcome: `ok`, `error` (the node answered so), `rate_limited` (it answered that it is asked too
+   * often), `unreachable` (no answer). One that is sent again counts again.
+   */
   readonly requests: Counter<'endpoint' | 'outcome'>
-  /** Seconds from request to answer, by method. */
-  readonly seconds: Histogram<'method'>
+  /** Seconds from when a request was sent to its answer, by endpoint and method. */
+  readonly seconds: Histogram<'endpoint' | 'method'>
+  /** Requests that an endpoint may have in flight, as learnt from how it takes them. */
+  readonly concurrencyLimit: Gauge<'endpoint'>
+  /** Requests that an endpoint has in flight. */
+  readonly inFlight: Gauge<'endpoint'>
 }
 
 const LATENCY_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
@@ -44,10 +51,27 @@ export function createChainMetrics(registry: Metrics): ChainMetrics {
         new Histogram({
           name,
           help: 'Seconds from a request to the chain to its answer.',
-          labelNames: ['method'],
+          labelNames: ['endpoint', 'method'],
           buckets: LATENCY_BUCKETS,
           registers,
         }),
+    ),
+    concurrencyLimit: once(
+      registry,
+      'blockmill_chain_concurrency_limit',
+      (name) =>
+        new Gauge({
+          name,
+          help: 'Requests that the endpoint may have in flight.',
+          labelNames: ['endpoint'],
+          registers,
+        }),
+    ),
+    inFlight: once(
+      registry,
+      'blockmill_chain_requests_in_flight',
+      (name) =>
+        new Gauge({ name, help: 'Requests that the endpoint has in flight.', labelNames: ['endpoint'], registers }),
     ),
   }
 }

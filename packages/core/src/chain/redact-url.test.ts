@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { redactUrl, redactUrls } from './redact-url.ts'
+import { labelEndpoints, redactUrl, redactUrls } from './redact-url.ts'
 
 describe('redactUrl', () => {
   it.each([
@@ -33,5 +33,16 @@ describe('redactUrls', () => {
     expect(redactUrls('lost "wss://a.b/secret", trying https://c.d:1/secret now')).toBe(
       'lost "wss://a.b/…", trying https://c.d:1/… now',
     )
+  })
+})
+
+describe('labelEndpoints', () => {
+  it('tells endpoints apart that look alike when redacted', () => {
+    const [first, second, other] = ['wss://a.b/key-one', 'wss://a.b/key-two', 'wss://c.d']
+    expect([...labelEndpoints([first, other, second, first])]).toEqual([
+      [first, 'wss://a.b/…'],
+      [other, 'wss://c.d'],
+      [second, 'wss://a.b/…#2'],
+    ])
   })
 })

@@ -15,3 +15,20 @@ export function redactUrl(url: string): string {
 export function redactUrls(text: string): string {
   return text.replace(URLS, redactUrl)
 }
+
+/**
+ * How endpoints are shown in logs and metrics: redacted, with `#2` and so on after those that would otherwise look alike, as two
+ * keys at one provider do.
+ */
+export function labelEndpoints(urls: readonly string[]): ReadonlyMap<string, string> {
+  const labels = new Map<string, string>()
+  const times = new Map<string, number>()
+  for (const url of urls) {
+    if (labels.has(url)) continue
+    const redacted = redactUrl(url)
+    const nth = (times.get(redacted) ?? 0) + 1
+    times.set(redacted, nth)
+    labels.set(url, nth === 1 ? redacted : `${redacted}#${nth}`)
+  }
+  return labels
+}

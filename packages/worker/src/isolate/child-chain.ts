@@ -10,10 +10,10 @@ import type { ChildChain } from './child-protocol.ts'
 
 /** A chain that is connected to when it is first asked for something, because most isolated tasks never do. */
 export function createLazyChain(
-  { id, endpoints }: ChildChain,
+  { id, endpoints, archiveEndpoints }: ChildChain,
   logger: Logger,
 ): { readonly chain: ChainAccess; readonly close: () => Promise<void> } {
-  const connection = createChainConnection({ protocol: substrateProtocol, endpoints, logger })
+  const connection = createChainConnection({ protocol: substrateProtocol, endpoints, archiveEndpoints, logger })
   let started: Promise<void> | undefined
   const lazy: ChainConnection = {
     ...connection,

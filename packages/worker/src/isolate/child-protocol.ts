@@ -20,6 +20,8 @@ export interface ChildChain {
   readonly id: string
   /** URLs of its nodes. */
   readonly endpoints: readonly string[]
+  /** URLs of archive nodes, for state that the others no longer keep. */
+  readonly archiveEndpoints?: readonly string[] | undefined
 }
 
 /** One attempt, for a child to run. */
