@@ -1,26 +1,32 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 
+import { benchCoverage } from './src/coverage.ts'
+import { benchBackfill } from './src/backfill.ts'
 import { benchPlanner } from './src/planner.ts'
 import { isReached, printResults, type Result } from './src/report.ts'
 import { benchTracked } from './src/tracked.ts'
 import { benchWorker } from './src/worker.ts'
 
-const HELP = `npm run bench -- [planner] [tracked] [worker] [--tasks 20000] [--json]
+const HELP = `npm run bench -- [planner] [tracked] [worker] [coverage] [--tasks 20000] [--json]
 
   planner   evaluations of conditions in a second, on one core
   tracked   tasks from the chain's head to their record as succeeded, on a real broker and database,
             next to the same messages with bare amqplib in the same run
   worker    latency of an idle worker next to bare amqplib, tasks that fail once next to tasks that do not,
             memory of a worker over 200,000 tasks
+  coverage  times of the queries for coverage and gaps with 10,000,000 tasks on record; takes minutes and some
+            gigabytes, so it runs only when it is named
 
   --tasks   how many tasks 'tracked' schedules; default 20000
   --json    one line of JSON in place of the table`
 
 const BENCHMARKS = {
+  backfill: (_tasks: number, blocks: number) => benchBackfill({ blocks }),
   planner: () => benchPlanner(),
   tracked: (tasks: number) => benchTracked({ tasks }),
   worker: () => benchWorker(),
+  coverage: () => benchCoverage(),
 } as const
 type Name = keyof typeof BENCHMARKS
 
@@ -38,7 +44,9 @@ if (values.help === true) {
   process.stderr.write(`${problem}.\n\n${HELP}\n`)
   process.exitCode = 2
 } else {
-  const names = (positionals.length === 0 ? Object.keys(BENCHMARKS) : positionals) as Name[]
+  const names = (
+    positionals.length === 0 ? Object.keys(BENCHMARKS).filter((name) => name !== 'coverage') : positionals
+  ) as Name[]
   const results: Result[] = []
   for (const name of names) results.push(...(await BENCHMARKS[name](tasks)))
   const machine = { node: process.versions.node, cores: availableParallelism(), at: new Date().toISOString() }
