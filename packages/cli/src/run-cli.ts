@@ -5,6 +5,7 @@ import { addCancelCommand } from './commands/cancel-command.ts'
 import { addConfigCommand } from './commands/config-command.ts'
 import { addDevCommands } from './commands/dev-commands.ts'
 import { addEnqueueCommand } from './commands/enqueue-command.ts'
+import { addGapsCommand } from './commands/gaps-command.ts'
 import { addInspectCommands } from './commands/inspect-commands.ts'
 import { addMigrateCommand } from './commands/migrate-command.ts'
 import { addQueuesCommands } from './commands/queues-commands.ts'
@@ -46,8 +47,9 @@ function createProgram(setStatus: SetStatus): Command {
   addServiceCommands(program, setStatus)
   addMigrateCommand(program)
   addConfigCommand(program)
-  addTasksCommands(program)
+  addTasksCommands(program, setStatus)
   addEnqueueCommand(program)
+  addGapsCommand(program, setStatus)
   addCancelCommand(program, setStatus)
   addInspectCommands(program, setStatus)
   addQueuesCommands(program, setStatus)

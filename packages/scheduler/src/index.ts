@@ -1,3 +1,4 @@
+export { currentRate } from './dry-run/current-rate.ts'
 export { dryRun } from './dry-run/dry-run.ts'
 export { runScheduler } from './main.ts'
 export { evaluateBlocks } from './planner/evaluate-blocks.ts'

@@ -2,6 +2,7 @@ import { defineSettings, type Duration, type JsonObject, loadConfig, schedulerSe
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
 import { enqueueTask } from '../enqueue/enqueue-task.ts'
+import { jsonObject } from '../option-values.ts'
 import { addSettingOptions, settingValues } from '../setting-options.ts'
 
 const { brokerUrl, namespace, monitorQueue, databaseUrl, chain, taskPackages, maxAttempts, configFile } =
@@ -46,17 +47,6 @@ export function addEnqueueCommand(program: Command): void {
       if (!enqueued.isNew) process.stderr.write('A task with these arguments is live already: this is its id.\n')
     },
   )
-}
-
-function jsonObject(text: string): JsonObject {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    throw new InvalidArgumentError(`It is not JSON: ${(error as Error).message}`)
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject
-  throw new InvalidArgumentError('It must be a JSON object, such as {"netuid":1}.')
 }
 
 function number(text: string): number {

@@ -9,15 +9,18 @@ import {
 } from '@blockmill/core'
 import type { Command } from 'commander'
 
+import type { SetStatus } from '../run-cli.ts'
 import { addSettingOptions, settingValues } from '../setting-options.ts'
 import { textTable } from '../text-table.ts'
+import { addDryRunCommand } from './dry-run-command.ts'
 
 const { taskPackages, configFile } = schedulerSettings
 const settings = defineSettings({ taskPackages, configFile })
 
-/** Adds `blockmill tasks list`. */
-export function addTasksCommands(program: Command): void {
+/** Adds `blockmill tasks list` and `dry-run`. */
+export function addTasksCommands(program: Command, setStatus: SetStatus): void {
   const tasks = program.command('tasks').description('look at the tasks of the tasks packages')
+  addDryRunCommand(tasks, setStatus)
   const list = tasks.command('list').description('list all tasks').option('--json', 'as JSON')
   addSettingOptions(list, settings).action(async ({ json = false }: { json?: boolean }) => {
     const { config } = await loadConfig(settings, { commandLine: settingValues(list, settings) })

@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   RESULT_TOO_LARGE: 'A handler returned more than 256 KiB of JSON.',
   CONTROL_INVALID: 'A control command names something that cannot be: what is no task id, say.',
   ENQUEUE_INVALID: 'A task cannot be enqueued as asked: its arguments, queue, priority, times or ids break a rule.',
+  COVERAGE_UNKNOWN: 'There is no coverage of a task or chain of this name on record.',
   BACKFILL_INVALID:
     'A back-fill cannot be started as asked: its blocks, arguments, chunk, window or rate break a rule.',
   BACKFILL_UNKNOWN: 'No back-fill with this id is on record.',

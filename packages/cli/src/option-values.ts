@@ -1,0 +1,21 @@
+import { isBlockNumber, type JsonObject } from '@blockmill/core'
+import { InvalidArgumentError } from 'commander'
+
+/** Reads a block number from the command line. */
+export function blockNumber(text: string): number {
+  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (isBlockNumber(number)) return number
+  throw new InvalidArgumentError('It must be a block number: whole, from 0 up.')
+}
+
+/** Reads a JSON object from the command line. */
+export function jsonObject(text: string): JsonObject {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new InvalidArgumentError(`It is not JSON: ${(error as Error).message}`)
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject
+  throw new InvalidArgumentError('It must be a JSON object, such as {"netuid":1}.')
+}
