@@ -93,7 +93,7 @@ async function measure({ brokerUrl, databaseUrl, blocks }: { brokerUrl: string; 
   await scheduler.stop()
   await Promise.all([broker.stop(), database.close(), chain.close()])
   await removeTopology(brokerUrl, topology)
-  return results(blocks, { plannedMs: plannedAt - start, recordedMs: recordedAt - start, delays, memory })
+  return toResults(blocks, { plannedMs: plannedAt - start, recordedMs: recordedAt - start, delays, memory })
 }
 
 const DONE = `
@@ -146,7 +146,7 @@ interface Measured {
   readonly memory: readonly number[]
 }
 
-function results(blocks: number, { plannedMs, recordedMs, delays, memory }: Measured): Result[] {
+function toResults(blocks: number, { plannedMs, recordedMs, delays, memory }: Measured): Result[] {
   const benchmark = 'backfill'
   const what = `${blocks.toLocaleString('en')} blocks, chunk ${CHUNK}`
   const quantile = (share: number): number => delays[Math.ceil(share * delays.length) - 1] ?? Number.NaN
