@@ -1,5 +1,7 @@
 import type { AnyTaskDefinition, Metrics, TaskEvent } from '@blockmill/core'
 import { Counter, Gauge, Histogram } from 'prom-client'
+import type { ChildEndReason } from './isolate/child-fate.ts'
+import { CHILD_KINDS, type ChildKind } from './isolate/child-pool.ts'
 
 /** Seconds, from handlers that do nothing to those that take an hour. */
 const DURATION_BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 3_600]
@@ -13,18 +15,25 @@ export interface WorkerMetrics {
   stuck(): void
   /** A task could have been started but for its rate limit. */
   heldBack(definition: AnyTaskDefinition): void
+  /** A thread or process takes no more attempts. */
+  childEnded(kind: ChildKind, reason: ChildEndReason): void
 }
 
 export interface WorkerGauges {
   readonly slots: number
   readonly slotsUsed: () => number
   readonly buffered: () => number
+  /** Threads or processes that run attempts, start, or wait for attempts. */
+  readonly children: (kind: ChildKind) => number
 }
 
 /**
  * Registers the worker's metrics. A registry takes them once, so workers that share a process need one each.
  */
-export function createWorkerMetrics(register: Metrics, { slots, slotsUsed, buffered }: WorkerGauges): WorkerMetrics {
+export function createWorkerMetrics(
+  register: Metrics,
+  { slots, slotsUsed, buffered, children }: WorkerGauges,
+): WorkerMetrics {
   const labelNames = ['task', 'queue'] as const
   const registers = [register]
   const counter = (name: string, help: string) => new Counter({ name, help, labelNames, registers })
@@ -64,6 +73,22 @@ export function createWorkerMetrics(register: Metrics, { slots, slotsUsed, buffe
     help: 'Tasks that had to wait for a rate limit while a slot was free.',
     labelNames: ['task'],
     registers,
+  })
+  const childrenEnded = new Counter({
+    name: 'blockmill_worker_children_ended_total',
+    help: 'Threads and processes of isolated tasks that take no more attempts, by why.',
+    labelNames: ['kind', 'reason'],
+    registers,
+  })
+  // oxlint-disable-next-line no-new
+  new Gauge({
+    name: 'blockmill_worker_children',
+    help: 'Threads and processes of isolated tasks that run attempts, start, or wait for attempts.',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      for (const kind of CHILD_KINDS) this.set({ kind }, children(kind))
+    },
   })
   gauge('blockmill_worker_slots_limit', 'Handlers that may run at once.', () => slots)
   gauge('blockmill_worker_slots_used', 'Handlers that run.', slotsUsed)
@@ -105,6 +130,7 @@ export function createWorkerMetrics(register: Metrics, { slots, slotsUsed, buffe
       if (tookMs !== undefined) of.duration.observe(Math.max(0, tookMs) / 1_000)
     },
     stuck: () => stuck.inc(),
+    childEnded: (kind, reason) => childrenEnded.inc({ kind, reason }),
     heldBack: ({ name }) => rateLimited.inc({ task: name }),
   }
 }

@@ -118,6 +118,7 @@ export function createWorker({
     slots: config.concurrency,
     slotsUsed: () => flow.running.length,
     buffered: () => flow.buffered,
+    children: (kind) => isolation?.sizeOf(kind) ?? 0,
   })
   const onProgress = (attempt: Attempt, done: number, total: number | undefined): void => {
     if (events.pending > PROGRESS_BACKLOG) return
@@ -140,6 +141,7 @@ export function createWorker({
       onProgress,
       publish: createTaskPublish(broker),
       maxAttempts,
+      onChildEnded: (kind, reason) => metrics.childEnded(kind, reason),
     })
   const execute = createExecutor({
     logger,

@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Child } from './child.ts'
+import type { ChildFate } from './child-fate.ts'
 import { type ChildKind, type ChildNeed, type ChildPoolOptions, createChildPool } from './child-pool.ts'
 
 interface FakeChild extends Child {
   readonly kind: ChildKind
   tasks: number
   memoryBytes: number
-  unfit: boolean
+  fate: ChildFate | undefined
   ended: boolean
   readonly start: PromiseWithResolvers<void>
   readonly onUnfit: () => void
@@ -19,8 +20,10 @@ const never = new AbortController().signal
 /** A pool of children that start when they are told. */
 function rig(options: Partial<ChildPoolOptions> = {}) {
   const created: FakeChild[] = []
+  const ends: string[] = []
   const pool = createChildPool({
     maxChildren: 2,
+    onEnded: (kind, reason) => ends.push(`${kind} ${reason}`),
     create(kind, onUnfit) {
       const start = Promise.withResolvers<void>()
       const gone = Promise.withResolvers<void>()
@@ -33,7 +36,7 @@ function rig(options: Partial<ChildPoolOptions> = {}) {
         onUnfit,
         tasks: 0,
         memoryBytes: 0,
-        unfit: false,
+        fate: undefined,
         ended: false,
         run: () => Promise.resolve(undefined),
         abort: () => undefined,
@@ -57,7 +60,7 @@ function rig(options: Partial<ChildPoolOptions> = {}) {
     startAll()
     return (await acquired) as FakeChild
   }
-  return { pool, created, startAll, take }
+  return { pool, created, ends, startAll, take }
 }
 
 beforeEach(() => void vi.useFakeTimers())
@@ -103,19 +106,20 @@ describe('a pool of children', () => {
     expect(child.ended).toBe(false)
   })
 
-  it.each<[string, Partial<ChildNeed>, Partial<FakeChild>, Partial<FakeChild>]>([
-    ['has run enough tasks', { maxTasks: 3 }, { tasks: 2 }, { tasks: 3 }],
-    ['uses too much memory', { maxMemoryBytes: 100 }, { memoryBytes: 100 }, { memoryBytes: 101 }],
-    ['is unfit', {}, { unfit: false }, { unfit: true }],
-  ])('replaces a child that %s, and not before', async (_, limit, before, after) => {
-    const { pool, take } = rig()
+  it.each<[string, Partial<ChildNeed>, Partial<FakeChild>, Partial<FakeChild>, string]>([
+    ['has run enough tasks', { maxTasks: 3 }, { tasks: 2 }, { tasks: 3 }, 'max_tasks'],
+    ['uses too much memory', { maxMemoryBytes: 100 }, { memoryBytes: 100 }, { memoryBytes: 101 }, 'max_memory'],
+    ['is in an unknown state', {}, { fate: undefined }, { fate: 'late_error' }, 'late_error'],
+  ])('replaces a child that %s, and not before, and tells why', async (_, limit, before, after, reason) => {
+    const { pool, ends, take } = rig()
     const need = { ...THREAD, ...limit }
     const child = Object.assign(await take(need), before)
     pool.release(child, need)
     expect(await take(need)).toBe(child)
     Object.assign(child, after)
+    expect(ends).toEqual([])
     pool.release(child, need)
-    expect(child.ended).toBe(true)
+    expect([child.ended, ends]).toEqual([true, [`thread ${reason}`]])
     expect(await take(need)).not.toBe(child)
   })
 
@@ -129,14 +133,16 @@ describe('a pool of children', () => {
   })
 
   it('makes room for a process by ending an idle thread', async () => {
-    const { pool, startAll, take } = rig({ maxChildren: 1 })
+    const { pool, ends, startAll, take } = rig({ maxChildren: 1 })
     const thread = await take(THREAD)
+    expect([pool.sizeOf('thread'), pool.sizeOf('process')]).toEqual([1, 0])
     const waiting = pool.acquire(PROCESS, never)
     expect(thread.ended).toBe(false)
     pool.release(thread, THREAD)
     expect(thread.ended).toBe(true)
     startAll()
     expect(await waiting).toMatchObject({ kind: 'process' })
+    expect([pool.sizeOf('thread'), pool.sizeOf('process'), ends]).toEqual([0, 1, ['thread room']])
   })
 
   it('tells the attempt that a child cannot be started, and starts one for the next', async () => {
@@ -176,17 +182,17 @@ describe('a pool of children', () => {
   })
 
   it('replaces an idle child that went away by itself', async () => {
-    const { pool, take } = rig()
+    const { pool, ends, take } = rig()
     const child = await take(THREAD)
     pool.release(child, THREAD)
-    child.unfit = true
+    child.fate = 'lost'
     child.onUnfit()
-    expect(pool.size).toBe(0)
+    expect([pool.size, ends]).toEqual([0, ['thread lost']])
     expect(await take(THREAD)).not.toBe(child)
   })
 
   it('stops: ends all, also those that run, and gives none any more', async () => {
-    const { pool, created, take } = rig()
+    const { pool, created, ends, take } = rig()
     const [a] = [await take(THREAD), await take(PROCESS)]
     pool.release(a, THREAD)
     const [busy, waiting] = [await take(THREAD), pool.acquire(PROCESS, never)]
@@ -195,6 +201,7 @@ describe('a pool of children', () => {
     await stopped
     await pool.stop()
     expect(created.map(({ ended }) => ended)).toEqual([true, true])
+    expect(ends).toEqual(['thread stopped', 'process stopped'])
     pool.release(busy, THREAD)
     await expect(pool.acquire(THREAD, never)).rejects.toMatchObject({ code: 'WORKER_STOPPING' })
     expect(vi.getTimerCount()).toBe(0)

@@ -1,7 +1,10 @@
-import { type Isolation, RetryableError } from '@blockmill/core'
+import { RetryableError } from '@blockmill/core'
 import type { Child } from './child.ts'
+import type { ChildEndReason } from './child-fate.ts'
 
-export type ChildKind = Exclude<Isolation, 'none'>
+/** Where isolated attempts run. */
+export const CHILD_KINDS = ['thread', 'process'] as const
+export type ChildKind = (typeof CHILD_KINDS)[number]
 
 /** What an attempt asks of the child that runs it. */
 export interface ChildNeed {
@@ -16,6 +19,8 @@ export interface ChildNeed {
 export interface ChildPool {
   /** How many run attempts, start, or wait for attempts. */
   readonly size: number
+  /** The same for one kind. */
+  sizeOf(kind: ChildKind): number
   /**
    * Takes a child out of the pool, for one attempt. Waits while as many as allowed are out.
    *
@@ -34,6 +39,8 @@ export interface ChildPoolOptions {
   readonly create: (kind: ChildKind, onUnfit: () => void) => Child
   /** How long a child may wait for an attempt before it is ended. Default one minute. */
   readonly idleMs?: number
+  /** Called once for each child that leaves the pool. */
+  readonly onEnded?: (kind: ChildKind, reason: ChildEndReason) => void
 }
 
 interface Member {
@@ -52,7 +59,7 @@ interface Waiter {
  * Children are started when an attempt needs one, the one that waited least runs the next attempt, and those that nobody
  * needs for a while end. A child that ends makes room at once: it may overlap with the one that takes its place.
  */
-export function createChildPool({ maxChildren, create, idleMs = 60_000 }: ChildPoolOptions): ChildPool {
+export function createChildPool({ maxChildren, create, idleMs = 60_000, onEnded }: ChildPoolOptions): ChildPool {
   /** All that count: those that end do not. */
   const members = new Map<Child, Member>()
   /** The one that waits for the shortest time is last. */
@@ -71,7 +78,7 @@ export function createChildPool({ maxChildren, create, idleMs = 60_000 }: ChildP
 
   /** False when there is no child and no room for one. */
   function tryServe({ need, resolve, reject }: Waiter): boolean {
-    const suited = idle.findLast(({ child, kind }) => kind === need.kind && !isWorn(child, need))
+    const suited = idle.findLast(({ child, kind }) => kind === need.kind && endReason(child, need) === undefined)
     if (suited !== undefined) {
       takeFromIdle(suited)
       resolve(suited.child)
@@ -80,7 +87,7 @@ export function createChildPool({ maxChildren, create, idleMs = 60_000 }: ChildP
     if (members.size >= maxChildren) {
       const [other] = idle
       if (other === undefined) return false
-      retire(other)
+      retire(other, 'room')
     }
     void start(need).then(resolve, reject)
     return true
@@ -102,16 +109,17 @@ export function createChildPool({ maxChildren, create, idleMs = 60_000 }: ChildP
   function drop(child: Child): void {
     const member = members.get(child)
     if (member === undefined) return
-    retire(member)
+    retire(member, child.fate ?? 'lost')
     serve()
   }
 
-  function retire(member: Member): void {
-    const { child } = member
+  function retire(member: Member, reason: ChildEndReason): void {
+    const { child, kind } = member
     takeFromIdle(member)
     members.delete(child)
     ending.add(child)
     void child.end().then(() => ending.delete(child))
+    onEnded?.(kind, reason)
   }
 
   function takeFromIdle(member: Member): void {
@@ -121,7 +129,7 @@ export function createChildPool({ maxChildren, create, idleMs = 60_000 }: ChildP
   }
 
   function putToIdle(member: Member): void {
-    member.idleTimer = setTimeout(() => retire(member), idleMs)
+    member.idleTimer = setTimeout(() => retire(member, 'idle'), idleMs)
     idle.push(member)
   }
 
@@ -129,6 +137,7 @@ export function createChildPool({ maxChildren, create, idleMs = 60_000 }: ChildP
     get size() {
       return members.size
     },
+    sizeOf: (kind) => [...members.values()].filter((member) => member.kind === kind).length,
     acquire(need, signal) {
       const { promise, resolve, reject } = Promise.withResolvers<Child>()
       if (signal.aborted) reject(signal.reason)
@@ -163,7 +172,7 @@ export function createChildPool({ maxChildren, create, idleMs = 60_000 }: ChildP
     async stop() {
       stopped = true
       for (const { reject } of waiters.splice(0)) reject(stopping())
-      for (const member of members.values()) retire(member)
+      for (const member of members.values()) retire(member, 'stopped')
       await Promise.all([...ending].map((child) => child.gone))
     },
   }
@@ -171,20 +180,22 @@ export function createChildPool({ maxChildren, create, idleMs = 60_000 }: ChildP
   function release(child: Child, need: ChildNeed): void {
     const member = members.get(child)
     if (member !== undefined) {
-      if (isWorn(child, need)) retire(member)
-      else putToIdle(member)
+      const reason = endReason(child, need)
+      if (reason === undefined) putToIdle(member)
+      else retire(member, reason)
     }
     serve()
   }
 }
 
-/** True when a child must not run an attempt with this need. */
-function isWorn({ unfit, tasks, memoryBytes }: Child, { maxTasks, maxMemoryBytes }: ChildNeed): boolean {
-  return (
-    unfit ||
-    (maxTasks !== undefined && tasks >= maxTasks) ||
-    (maxMemoryBytes !== undefined && memoryBytes > maxMemoryBytes)
-  )
+/** Why a child must not run an attempt with this need. */
+function endReason(
+  { fate, tasks, memoryBytes }: Child,
+  { maxTasks, maxMemoryBytes }: ChildNeed,
+): ChildEndReason | undefined {
+  if (fate !== undefined) return fate
+  if (maxTasks !== undefined && tasks >= maxTasks) return 'max_tasks'
+  return maxMemoryBytes !== undefined && memoryBytes > maxMemoryBytes ? 'max_memory' : undefined
 }
 
 function stopping(): RetryableError {

@@ -1,4 +1,4 @@
-import { createSilentLogger } from '@blockmill/core'
+import { Cancel, createSilentLogger, RetryableError } from '@blockmill/core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { item, message } from '../../test/messages.ts'
 import { createChild } from './child.ts'
@@ -69,7 +69,7 @@ describe('a child', () => {
     const second = run()
     succeed()
     expect(await second).toEqual({ type: 'succeeded' })
-    expect([sent, progress, child.tasks, child.unfit]).toEqual([['set-up', 'run', 'run'], [[1, 2]], 2, false])
+    expect([sent, progress, child.tasks, child.fate]).toEqual([['set-up', 'run', 'run'], [[1, 2]], 2, undefined])
   })
 
   it.each([
@@ -84,7 +84,7 @@ describe('a child', () => {
       type: 'failed',
       error: { name: 'ChildLost', message: expect.stringMatching(text) as string },
     })
-    expect(child.unfit).toBe(true)
+    expect(child.fate).toBe('lost')
     await child.gone
   })
 
@@ -120,13 +120,25 @@ describe('a child', () => {
   it('that heeds an abort is not killed, but runs nothing more: something of the attempt may be left', async () => {
     const { child, run, tell, succeed, kills } = rig()
     const outcome = run()
-    child.abort(new Error('too long'), 5_000)
-    child.abort(new Error('again'), 1)
+    child.abort(new RetryableError('TASK_TIMED_OUT', 'too long'), 5_000)
+    child.abort(new Cancel('again'), 1)
     tell({ type: 'aborting' })
     succeed()
     expect(await outcome).toEqual({ type: 'succeeded' })
     await vi.advanceTimersByTimeAsync(10_000)
-    expect([kills(), child.unfit]).toEqual([0, true])
+    expect([kills(), child.fate]).toEqual([0, 'timed_out'])
+  })
+
+  it.each([
+    ['timed_out', new RetryableError('TASK_TIMED_OUT', 'too long')],
+    ['cancelled', new Cancel('not needed')],
+    ['stopped', new RetryableError('WORKER_STOPPING', 'stops')],
+  ])('that is killed under its attempt has %s, not merely ended', (fate, reason) => {
+    const { child, run, exit } = rig()
+    void run()
+    child.abort(reason, 5_000)
+    exit(KILLED)
+    expect(child.fate).toBe(fate)
   })
 
   it('that an error left in an unknown state is unfit, and says so when it runs nothing', async () => {
@@ -134,27 +146,27 @@ describe('a child', () => {
     const outcome = run()
     succeed(true)
     await outcome
-    expect([child.unfit, unfit()]).toEqual([true, 0])
+    expect([child.fate, unfit()]).toEqual(['late_error', 0])
 
     const idle = rig()
     idle.tell({ type: 'ready', memoryBytes: 1 })
     tell({ type: 'late-error', error: { name: 'Error', message: 'late', classes: ['Error'] } })
     idle.tell({ type: 'late-error', error: { name: 'Error', message: 'late', classes: ['Error'] } })
-    expect([idle.child.unfit, idle.unfit()]).toEqual([true, 1])
+    expect([idle.child.fate, idle.unfit()]).toEqual(['late_error', 1])
   })
 
   it('that cannot load the tasks is never ready, and says why', async () => {
     const { child, tell, kills } = rig()
     tell({ type: 'unusable', error: { name: 'Error', message: 'no such module', classes: ['Error'] } })
     await expect(child.ready).rejects.toThrow('The process 7 could not load the tasks: no such module')
-    expect(kills()).toBe(1)
+    expect([kills(), child.fate]).toEqual([1, 'unusable'])
   })
 
   it('that is not ready within a minute is given up', async () => {
     const { child, kills } = rig()
     await vi.advanceTimersByTimeAsync(60_000)
     await expect(child.ready).rejects.toMatchObject({ code: 'TASK_CHILD_LOST' })
-    expect(kills()).toBe(1)
+    expect([kills(), child.fate]).toEqual([1, 'unusable'])
   })
 
   it('that cannot be started at all is lost like one that ends', async () => {

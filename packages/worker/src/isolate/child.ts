@@ -1,5 +1,6 @@
 import { ConfigurationError, type Logger, serializeError, type TaskMessage } from '@blockmill/core'
 import { type Outcome, thrownOutcome } from '../execute/outcome.ts'
+import { type ChildFate, fateOfAborted } from './child-fate.ts'
 import type { ChildHandle, SpawnChild } from './child-handle.ts'
 import { type ChildEnd, ChildLost, childLost, describeEnd } from './child-lost.ts'
 import type { ChildSetup, FromChild, Job } from './child-protocol.ts'
@@ -16,8 +17,8 @@ export interface Child {
   readonly tasks: number
   /** What it used when it last told. */
   readonly memoryBytes: number
-  /** True when it must not run another attempt: it is in an unknown state, or on its way out. */
-  readonly unfit: boolean
+  /** Why it must not run another attempt: it is in an unknown state, or on its way out. The first reason stays. */
+  readonly fate: ChildFate | undefined
   /**
    * Runs an attempt. Never rejects. `undefined` when the child ended before it had begun: the handler was not called, and
    * another child may run the attempt.
@@ -82,7 +83,8 @@ export function createChild({ spawn, setup, logger, onLog, publish = refuse, onU
   let handle: ChildHandle | undefined
   let running: Running | undefined
   let isGone = false
-  let unfit = false
+  let isReady = false
+  let fate: ChildFate | undefined
   let tasks = 0
   let memoryBytes = 0
   let timer = setTimeout(() => {
@@ -99,6 +101,7 @@ export function createChild({ spawn, setup, logger, onLog, publish = refuse, onU
       case 'ready':
         memoryBytes = message.memoryBytes
         clearTimeout(timer)
+        isReady = true
         ready.resolve()
         break
       case 'unusable':
@@ -127,14 +130,14 @@ export function createChild({ spawn, setup, logger, onLog, publish = refuse, onU
         break
       case 'ended':
         memoryBytes = message.memoryBytes
-        unfit ||= message.tainted
+        if (message.tainted) fate ??= 'late_error'
         clearTimeout(timer)
         finish(JSON.parse(message.outcome) as Outcome)
         break
       case 'late-error': {
         const { task, taskId, error } = message
         logger.error({ task, taskId, error, child: name() }, 'error that nobody caught, after its task had ended')
-        unfit = true
+        fate ??= 'late_error'
         if (running === undefined) onUnfit()
         break
       }
@@ -159,7 +162,7 @@ export function createChild({ spawn, setup, logger, onLog, publish = refuse, onU
   function leave(end: ChildEnd): void {
     if (isGone) return
     isGone = true
-    unfit = true
+    fate ??= isReady ? 'lost' : 'unusable'
     clearTimeout(timer)
     const error = childLost(name(), end, memoryBytes)
     ready.reject(new ChildLost(`The ${name()} ${describeEnd(end)} before it was ready.`, end.error))
@@ -172,7 +175,7 @@ export function createChild({ spawn, setup, logger, onLog, publish = refuse, onU
   }
 
   function kill(): void {
-    unfit = true
+    if (!isReady) fate ??= 'unusable'
     clearTimeout(timer)
     timer = setTimeout(() => {
       logger.error({ child: name() }, 'child does not end; it may still be running')
@@ -201,8 +204,8 @@ export function createChild({ spawn, setup, logger, onLog, publish = refuse, onU
     get memoryBytes() {
       return memoryBytes
     },
-    get unfit() {
-      return unfit
+    get fate() {
+      return fate
     },
     run(job, listener) {
       if (isGone) return Promise.resolve(undefined)
@@ -214,14 +217,14 @@ export function createChild({ spawn, setup, logger, onLog, publish = refuse, onU
     },
     abort(reason, graceMs) {
       if (running === undefined || running.aborted !== undefined || isGone) return
-      unfit = true
+      fate ??= fateOfAborted(reason)
       running.aborted = { reason, graceMs }
       handle?.send({ type: 'abort', reason: serializeError(reason) })
       timer = setTimeout(kill, Math.min(BLOCKED_MS, graceMs))
     },
     end() {
       if (!isGone) {
-        unfit = true
+        fate ??= 'stopped'
         clearTimeout(timer)
         timer = setTimeout(kill, END_MS)
         handle?.send({ type: 'end' })

@@ -5,6 +5,7 @@ import { withDeadline } from '../execute/deadline.ts'
 import { type Outcome, thrownOutcome } from '../execute/outcome.ts'
 import { type Child, createChild } from './child.ts'
 import type { SpawnOptions } from './child-handle.ts'
+import type { ChildEndReason } from './child-fate.ts'
 import { ChildLost } from './child-lost.ts'
 import { type ChildKind, type ChildNeed, createChildPool } from './child-pool.ts'
 import type { ChildChain } from './child-protocol.ts'
@@ -28,6 +29,8 @@ export interface IsolatedExecution {
   readonly execute: (attempt: Attempt) => Promise<Outcome>
   /** Threads and processes that are not on their way out. */
   readonly size: number
+  /** The same for one kind. */
+  sizeOf(kind: ChildKind): number
   /** Ends all threads and processes, also those that run. Resolves when none is left. */
   stop(): Promise<void>
 }
@@ -48,6 +51,8 @@ export interface IsolatedExecutionOptions {
   readonly publish?: ((message: TaskMessage) => Promise<void>) | undefined
   /** Executions of tasks that handlers enqueue, where they do not say themselves. */
   readonly maxAttempts?: number | undefined
+  /** Called once for each thread or process that takes no more attempts. */
+  readonly onChildEnded?: ((kind: ChildKind, reason: ChildEndReason) => void) | undefined
 }
 
 /** Children that are lost before they take an attempt, one after the other, until the attempt fails. */
@@ -67,12 +72,14 @@ export function createIsolatedExecution({
   onProgress,
   publish,
   maxAttempts,
+  onChildEnded,
 }: IsolatedExecutionOptions): IsolatedExecution {
   const { taskPackages, from = process.cwd(), chain, heapLimitMb } = sources
   const setup = { parentPid: process.pid, taskPackages, from, chain, maxAttempts, logLevel: logger.level as LogLevel }
   const onLog = createLogRelay(logger)
   const pool = createChildPool({
     maxChildren: Math.min(concurrency, maxChildren),
+    ...(onChildEnded !== undefined && { onEnded: onChildEnded }),
     create: (kind, onUnfit) =>
       createChild({
         spawn: (events) => SPAWN[kind]({ heapLimitMb }, events),
@@ -134,6 +141,7 @@ export function createIsolatedExecution({
     get size() {
       return pool.size
     },
+    sizeOf: (kind) => pool.sizeOf(kind),
     stop: () => pool.stop(),
   }
 }
