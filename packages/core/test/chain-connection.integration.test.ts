@@ -1,71 +1,12 @@
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 
-import { JsonRpcError, type JsonRpcMethod, type JsonRpcServer, startJsonRpcServer } from '@blockmill/testkit'
+import { JsonRpcError } from '@blockmill/testkit'
 import { Registry } from 'prom-client'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { WebSocketServer } from 'ws'
 
-import {
-  createLogger,
-  createChainConnection,
-  substrateProtocol,
-  type ChainConnection,
-  type ChainConnectionOptions,
-} from '../src/index.ts'
-
-const GENESIS = `0x${'11'.repeat(32)}`
-const OTHER_GENESIS = `0x${'22'.repeat(32)}`
-
-interface LogLine {
-  readonly level: number
-  readonly msg: string
-  readonly endpoint: string
-  readonly reason: string
-  readonly failures?: number
-  readonly retryInMs?: number
-}
-
-/** A node that knows its genesis and what a test adds. */
-async function node(methods: Record<string, JsonRpcMethod> = {}, genesis = GENESIS, port = 0): Promise<JsonRpcServer> {
-  const server = await startJsonRpcServer({ port, methods: { chain_getBlockHash: () => genesis, ...methods } })
-  onTestFinished(() => server.stop())
-  return server
-}
-
-const urlOf = ({ port }: { readonly port: number }): string => `ws://127.0.0.1:${port}`
-
-function connectionTo(
-  endpoints: readonly string[],
-  options: Partial<ChainConnectionOptions> = {},
-): { connection: ChainConnection; lines: LogLine[] } {
-  const lines: LogLine[] = []
-  const destination = { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) }
-  const connection = createChainConnection({
-    protocol: substrateProtocol,
-    endpoints,
-    logger: createLogger({ service: 'test', level: 'debug', destination }),
-    maxBackoffMs: 200,
-    requestTimeoutMs: 2_000,
-    connectTimeoutMs: 500,
-    ...options,
-  })
-  onTestFinished(() => connection.close())
-  return { connection, lines }
-}
-
-/** A port on which nothing listens. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
-const WARN = 40
-const ERROR = 50
+import { connectionTo, ERROR, freePort, GENESIS, node, OTHER_GENESIS, urlOf, WARN } from './chain-nodes.ts'
 
 describe('connecting to a chain', () => {
   it('warns once for each failed try and connects when the node is there', async () => {

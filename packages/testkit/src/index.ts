@@ -21,7 +21,13 @@ export type { Anvil, AnvilBlock, AnvilOptions, AnvilTransaction } from './chain/
 export type { DevChain, DevChainFaults, DevChainOptions } from './chain/dev-chain.ts'
 export type { DevBlock } from './chain/dev-chain-node.ts'
 export type { EvmProxy, EvmProxyOptions } from './chain/evm-proxy.ts'
-export type { JsonRpcConnection, JsonRpcMethod, JsonRpcServer, JsonRpcServerOptions } from './chain/json-rpc-server.ts'
+export type {
+  ConnectionRefusal,
+  JsonRpcConnection,
+  JsonRpcMethod,
+  JsonRpcServer,
+  JsonRpcServerOptions,
+} from './chain/json-rpc-server.ts'
 export type { RpcFailure } from './chain/rpc-failures.ts'
 export type { ScriptedChain, ScriptedChainOptions, ScriptedFailure, ScriptedRequest } from './chain/scripted-chain.ts'
 export type { TcpProxy, TcpProxyOptions } from './proxy/tcp-proxy.ts'

@@ -121,8 +121,10 @@ export function createChainConnection(options: ChainConnectionOptions): ChainCon
     let refusal: RetryableError | undefined
     for (;;) {
       const made = await failover.connected(leftMs())
-      const turn = await made.limiter.take(leftMs(), { again: refusal !== undefined })
-      if (turn !== undefined && failover.current() === made) {
+      const isInUse = (): boolean => failover.current() === made
+      // Nobody is sent away any more who begins to wait at an endpoint that was left.
+      const turn = isInUse() ? await made.limiter.take(leftMs(), { again: refusal !== undefined }) : undefined
+      if (turn !== undefined && isInUse()) {
         try {
           return await exchange(made, turn, method, request)
         } catch (error) {

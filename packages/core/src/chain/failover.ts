@@ -259,7 +259,9 @@ export function createFailover(options: FailoverOptions): Failover {
     },
 
     spare(made) {
-      if (current === made && endpoints.length > 1) spared.resolve('it is asked too often and wants to be left alone')
+      if (current !== made || endpoints.length === 1) return
+      leave()
+      spared.resolve('it is asked too often and wants to be left alone')
     },
 
     close,

@@ -1,15 +1,18 @@
 import { once } from 'node:events'
+import { STATUS_CODES } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { type WebSocket, WebSocketServer } from 'ws'
 
-/** An error that a client gets as it is: `code` and `message` of JSON-RPC 2.0. */
+/** An error that a client gets as it is: `code`, `message` and `data` of JSON-RPC 2.0. */
 export class JsonRpcError extends Error {
   readonly code: number
+  readonly data: unknown
 
-  constructor(code: number, message: string) {
+  constructor(code: number, message: string, data?: unknown) {
     super(message)
     this.code = code
+    this.data = data
   }
 }
 
@@ -29,13 +32,19 @@ export interface JsonRpcServerOptions {
   readonly methods: Readonly<Record<string, JsonRpcMethod>>
 }
 
+/** What a client gets in place of a WebSocket. */
+export interface ConnectionRefusal {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+}
+
 /** JSON-RPC 2.0 over WebSockets on the loopback address, with faults of the transport to order. */
 export interface JsonRpcServer {
   readonly port: number
   /** Cuts every connection, without a closing handshake. */
   readonly dropConnections: () => void
-  /** With `true`, new connections are refused until it is called with `false`. */
-  readonly refuseConnections: (refused: boolean) => void
+  /** With `true` or what to answer, new connections are refused until it is called with `false`. Default answer: status 503. */
+  readonly refuseConnections: (refused: boolean | ConnectionRefusal) => void
   /** With `true`, connections stay open but nothing is read or sent, as on a half-dead socket. */
   readonly stall: (stalled: boolean) => void
   /** Cuts every connection and gives the port back. */
@@ -44,13 +53,14 @@ export interface JsonRpcServer {
 
 /** Resolves when the server listens. Rejects when the port is taken. */
 export async function startJsonRpcServer({ port, methods }: JsonRpcServerOptions): Promise<JsonRpcServer> {
-  let refused = false
+  let refusal: ConnectionRefusal | undefined
   let stalled = false
   let stallEnds = Promise.withResolvers<void>()
   const server = new WebSocketServer({
     host: '127.0.0.1',
     port,
-    verifyClient: (_info, decide) => decide(!refused, 503, 'Service Unavailable'),
+    verifyClient: (_info, decide) =>
+      decide(refusal === undefined, refusal?.status, STATUS_CODES[refusal?.status ?? 0], { ...refusal?.headers }),
   })
   await once(server, 'listening')
 
@@ -70,7 +80,8 @@ export async function startJsonRpcServer({ port, methods }: JsonRpcServerOptions
     port: (server.address() as AddressInfo).port,
     dropConnections,
     refuseConnections(refuse) {
-      refused = refuse
+      if (refuse === false) refusal = undefined
+      else refusal = refuse === true ? { status: 503 } : refuse
     },
     stall(stall) {
       if (stall === stalled) return
@@ -154,7 +165,8 @@ async function answerTo(
     return { id, result: (await method(request.params, connection)) ?? null }
   } catch (error) {
     const code = error instanceof Error && 'code' in error && typeof error.code === 'number' ? error.code : -32_603
-    return { id, error: { code, message: error instanceof Error ? error.message : String(error) } }
+    const data = error instanceof JsonRpcError ? error.data : undefined
+    return { id, error: { code, message: error instanceof Error ? error.message : String(error), data } }
   }
 }
 

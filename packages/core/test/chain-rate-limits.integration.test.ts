@@ -1,0 +1,160 @@
+import { JsonRpcError, type JsonRpcMethod } from '@blockmill/testkit'
+import { Registry } from 'prom-client'
+import { describe, expect, it } from 'vitest'
+
+import { connectionTo, node, urlOf } from './chain-nodes.ts'
+
+/** A method that answers as many requests per window as it allows, and refuses the rest as providers do. */
+function limited(
+  perWindow: number,
+  windowMs: number,
+): { method: JsonRpcMethod; counts: { ok: number; refused: number } } {
+  const counts = { ok: 0, refused: 0 }
+  let windowEnds = 0
+  let left = 0
+  return {
+    counts,
+    method([value]) {
+      if (performance.now() > windowEnds) [windowEnds, left] = [performance.now() + windowMs, perWindow]
+      if (left === 0) {
+        counts.refused += 1
+        throw new JsonRpcError(-32_005, 'limit exceeded')
+      }
+      left -= 1
+      counts.ok += 1
+      return value
+    },
+  }
+}
+
+describe('an endpoint that limits the rate of requests', () => {
+  it('answers every one of a storm of requests in the end, without being asked in a rush', async () => {
+    const { method, counts } = limited(40, 100)
+    const metrics = new Registry()
+    const server = await node({ echo: method })
+    const { connection, lines } = connectionTo([urlOf(server)], { metrics, requestTimeoutMs: 20_000 })
+    await connection.start()
+    const asked = Array.from({ length: 300 }, (_, index) => index)
+    expect(await Promise.all(asked.map((index) => connection.send('echo', [index])))).toEqual(asked)
+    expect(counts.ok).toBe(300)
+    expect(counts.refused).toBeGreaterThan(0)
+    // Each refusal makes it wait: there are fewer of them than answers.
+    expect(counts.refused).toBeLessThan(150)
+    expect(lines.map(({ msg }) => msg)).toEqual(['connected to the chain'])
+    const text = await metrics.metrics()
+    const refused = new RegExp(
+      `requests_total{endpoint="${urlOf(server)}",outcome="rate_limited"} ${counts.refused}\\n`,
+    )
+    expect(text).toMatch(refused)
+    const limit = /blockmill_chain_concurrency_limit{[^}]*} (\d+)/.exec(text)?.[1]
+    expect(Number(limit)).toBeLessThan(32)
+    expect(text).toMatch(/blockmill_chain_requests_in_flight{[^}]*} 0/)
+  })
+
+  it('is not asked again before the time that it says', async () => {
+    const times: number[] = []
+    const server = await node({
+      busy() {
+        times.push(performance.now())
+        if (times.length === 1) throw new JsonRpcError(-32_029, 'too fast', { retryAfter: 0.4 })
+        return 'answered'
+      },
+      other() {
+        times.push(performance.now())
+        return 'other'
+      },
+    })
+    const { connection } = connectionTo([urlOf(server)])
+    await connection.start()
+    const first = connection.send('busy')
+    await expect.poll(() => times.length).toBe(1)
+    expect(await Promise.all([first, connection.send('other')])).toEqual(['answered', 'other'])
+    expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(395)
+  })
+
+  it('makes a request fail with its answer when that goes on for too long', async () => {
+    let asked = 0
+    const server = await node({
+      busy() {
+        asked += 1
+        throw new JsonRpcError(429, 'Too Many Requests')
+      },
+    })
+    const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 700 })
+    await connection.start()
+    await expect(connection.send('busy')).rejects.toMatchObject({
+      kind: 'retryable',
+      code: 'CHAIN_RPC_FAILED',
+      cause: { code: 429 },
+    })
+    expect(asked).toBeGreaterThan(1)
+    expect(asked).toBeLessThan(8)
+  })
+
+  it('is spared for another one when it wants to be left alone for long, and loses nothing that it was asked', async () => {
+    const answer = Promise.withResolvers<string>()
+    const slow = Promise.withResolvers<void>()
+    const first = await node({
+      busy() {
+        throw new JsonRpcError(-32_005, 'daily limit exceeded', { retry_after: 3_600 })
+      },
+      slow() {
+        slow.resolve()
+        return answer.promise
+      },
+    })
+    const second = await node({ busy: () => 'second' })
+    const { connection, lines } = connectionTo([urlOf(first), urlOf(second)])
+    await connection.start()
+    const inFlight = connection.send('slow')
+    await slow.promise
+    expect(await connection.send('busy')).toBe('second')
+    answer.resolve('first')
+    expect(await inFlight).toBe('first')
+    expect(lines.map(({ msg, endpoint }) => `${msg} ${endpoint}`)).toEqual([
+      `connected to the chain ${urlOf(first)}`,
+      `lost the connection to the chain ${urlOf(first)}`,
+      `connected to the chain ${urlOf(second)}`,
+    ])
+  })
+
+  it('is left alone when it refuses even the connection, as long as it says', async () => {
+    const server = await node()
+    server.refuseConnections({ status: 429, headers: { 'Retry-After': '3600' } })
+    const { connection, lines } = connectionTo([urlOf(server)])
+    const started = connection.start().catch(() => undefined)
+    await expect.poll(() => lines.length).toBe(1)
+    expect(lines[0]?.reason).toBe(`Cannot connect to ${urlOf(server)}: it answered with status 429`)
+    expect(lines[0]?.retryInMs).toBeGreaterThan(3_599_000)
+    await connection.close()
+    await started
+  })
+
+  it('gets no more requests at once than it may, and each in its time', async () => {
+    let [inFlight, most] = [0, 0]
+    const server = await node({
+      async work() {
+        inFlight += 1
+        most = Math.max(most, inFlight)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        inFlight -= 1
+      },
+    })
+    const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 20_000 })
+    await connection.start()
+    await Promise.all(Array.from({ length: 200 }, () => connection.send('work')))
+    expect(most).toBeGreaterThanOrEqual(32)
+    // It grows by about one with each round.
+    expect(most).toBeLessThan(45)
+  })
+
+  it('makes requests fail that get no turn in time', async () => {
+    const server = await node({ never: () => new Promise(() => undefined) })
+    const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 200 })
+    await connection.start()
+    const failures = await Promise.allSettled(Array.from({ length: 40 }, () => connection.send('never')))
+    const reasons = failures.map((failure) => (failure.status === 'rejected' ? String(failure.reason) : 'answered'))
+    expect(reasons.filter((reason) => reason.includes('did not answer never within 200 ms'))).toHaveLength(32)
+    expect(reasons.filter((reason) => reason.includes('had no room for never within 200 ms'))).toHaveLength(8)
+  })
+})
