@@ -1,4 +1,4 @@
-import { type AnyTaskDefinition, type Condition, defineTask, everyNBlocks } from '@blockmill/core'
+import { type AnyTaskDefinition, type AnyCondition, defineTask, everyNBlocks } from '@blockmill/core'
 import { evaluateBlocks, planMessages } from '@blockmill/scheduler'
 
 import type { Result } from './report.ts'
@@ -8,7 +8,7 @@ const DEFINITIONS = 10
 /** Evaluations in a second on one core. */
 const BAR_PER_SECOND = 1_000_000
 
-const CONDITIONS: Readonly<Record<string, Condition<never>>> = {
+const CONDITIONS: Readonly<Record<string, AnyCondition>> = {
   'a function of the number': ({ number }) => number % 100 === 0,
   'a function of number and arguments': ({ number }, { netuid }: { netuid: number }) =>
     (number + netuid + 1) % 361 === 0,

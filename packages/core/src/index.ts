@@ -4,8 +4,10 @@ export { backfillProblems, createBackfillJob, DEFAULT_BACKFILL_WINDOW } from './
 export { BACKFILL_JOB_COLUMNS, jobOfRow } from './backfill/backfill-rows.ts'
 export { BACKFILL_STATES, backfillMove, isBackfillOver, nextBackfillState } from './backfill/backfill-state.ts'
 export { createBackfills } from './backfill/backfills.ts'
+export { CHAIN_KINDS, TASK_CHAIN_KINDS } from './chain/chain-access.ts'
 export { createChainConnection } from './chain/chain-connection.ts'
 export { HEADS } from './chain/chain-source.ts'
+export { connectChain, createChain, createChainAccess } from './chain/create-chain.ts'
 export { evmProtocol } from './chain/evm-protocol.ts'
 export { createEvmSource } from './chain/evm-source.ts'
 export { DEV_CHAIN_PORT, NETWORKS, resolveEndpoints } from './chain/networks.ts'
@@ -90,6 +92,7 @@ export { runService } from './service/run-service.ts'
 export { listenForStop } from './service/stop-request.ts'
 export { within } from './service/within.ts'
 export { argsProblems, MAX_ARGS_BYTES } from './task/task-args.ts'
+export { isForChainKind } from './task/task-chain-kind.ts'
 export { adHocTaskId, argsHash, blockOfTaskId, taskId, uniqueTaskId } from './task/task-id.ts'
 export { compareProgress, FINAL_STATES, isFinal, stateRank, TASK_STATES, TRANSITIONS } from './task/task-state.ts'
 
@@ -107,17 +110,24 @@ export type {
 } from './backfill/backfill-view.ts'
 export type { BackfillFilter, BackfillOrder, Backfills } from './backfill/backfills.ts'
 export type {
+  AnyChainAccess,
   BlockRef,
   ChainAccess,
   ChainAccessBase,
   ChainAccessByKind,
   ChainKind,
+  EvmAccess,
+  EvmBlock,
+  EvmClient,
+  EvmLogFilter,
   SubstrateAccess,
   SubstrateBlock,
+  TaskChainKind,
 } from './chain/chain-access.ts'
 export type { ChainConnection, ChainConnectionOptions } from './chain/chain-connection.ts'
 export type { ChainProtocol } from './chain/chain-protocol.ts'
 export type { BlockHeader, ChainBlock, ChainSource, Head } from './chain/chain-source.ts'
+export type { Chain, ChainAccessOptions, ChainOptions, ConnectChainOptions } from './chain/create-chain.ts'
 export type { EvmSource, EvmSourceOptions } from './chain/evm-source.ts'
 export type { JsonRpcSocket, RpcSubscription } from './chain/json-rpc-socket.ts'
 export type { NetworkName } from './chain/networks.ts'
@@ -165,7 +175,7 @@ export type { ProbePorts } from './service/probe-routes.ts'
 export type { ProbeServer, ProbeServerOptions } from './service/probe-server.ts'
 export type { RunServiceOptions, Service, ServiceContext } from './service/run-service.ts'
 export type { StopRequest } from './service/stop-request.ts'
-export type { Condition, ConditionBlock, ConditionContext, PeriodicCondition } from './task/condition.ts'
+export type { AnyCondition, Condition, ConditionBlock, ConditionContext, PeriodicCondition } from './task/condition.ts'
 export type {
   AnyTaskDefinition,
   BackfillOptions,

@@ -1,9 +1,8 @@
 import {
   createBroker,
+  createChain,
   createMetrics,
   createProbeServer,
-  createSubstrateAccess,
-  createSubstrateSource,
   createTopology,
   discoverTasks,
   type LoadConfigOptions,
@@ -38,13 +37,15 @@ const createService: Parameters<typeof runService<typeof schedulerSettings>>[0][
   const connectionName = 'blockmill-scheduler'
   const broker = createBroker({ url: config.brokerUrl, topology, logger, metrics, connectionName })
   const database = openDatabase({ url: config.databaseUrl, logger, applicationName: connectionName })
-  const chain = createSubstrateSource({
+  const { source: chain, access } = await createChain({
+    id: config.chain,
+    kind: config.chainKind,
     endpoints: config.chainEndpoints,
     archiveEndpoints: config.archiveEndpoints,
+    finalityDepth: config.finalityDepth,
     logger,
     metrics,
   })
-  const access = createSubstrateAccess({ id: config.chain, connection: chain.connection })
   const scheduler = createScheduler({ config, logger, metrics, broker, database, chain, access, registry })
   const { host, port } = config
   const notReadyBecause = () => scheduler.notReadyBecause()

@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import {
   type AnyTaskDefinition,
   type Broker,
-  type ChainAccess,
+  type AnyChainAccess,
   type ChainSource,
   type Database,
   DEFAULT_QUEUE,
@@ -63,8 +63,11 @@ export interface SchedulerOptions {
   readonly database: Database
   /** Started by the scheduler, closed by whoever made it. */
   readonly chain: ChainSource
-  /** What conditions read the chain through. Without it, a condition that does so counts as thrown. */
-  readonly access?: ChainAccess
+  /**
+   * What conditions read the chain through, and which kind of chain it is. Without it, a condition that reads the chain counts as
+   * thrown, and tasks for all kinds of chains are scheduled.
+   */
+  readonly access?: AnyChainAccess
   readonly registry: TaskRegistry
   /** Unix milliseconds, for messages; default the system's clock. */
   readonly now?: () => number
@@ -161,10 +164,10 @@ export class Scheduler {
   }
 
   async #start(): Promise<void> {
-    const { config, logger, registry, broker, chain } = this.#options
+    const { config, logger, registry, broker, chain, access } = this.#options
     const { signal } = this.#stopping
     const failed = new AbortController()
-    const tasks = syncTasks(registry, config.chain, logger)
+    const tasks = syncTasks(registry, { chain: config.chain, chainKind: access?.kind }, logger)
     const connecting = AbortSignal.any([signal, failed.signal])
     try {
       await this.#declareQueues(tasks)

@@ -1,4 +1,13 @@
-import { createSilentLogger, createTaskRegistry, defineTask, everyBlock, everyNBlocks, never } from '@blockmill/core'
+import {
+  type ChainKind,
+  createLogger,
+  createSilentLogger,
+  createTaskRegistry,
+  defineTask,
+  everyBlock,
+  everyNBlocks,
+  never,
+} from '@blockmill/core'
 import { describe, expect, it } from 'vitest'
 
 import { describeCondition, syncTasks } from './synced-tasks.ts'
@@ -13,7 +22,30 @@ describe('syncTasks', () => {
       defineTask({ name: 'elsewhere', chains: ['finney'], run }),
     ]
     const registry = createTaskRegistry(tasks.map((definition) => ({ definition, file: 'tasks.ts' })))
-    expect(syncTasks(registry, 'dev', createSilentLogger()).map(({ name }) => name)).toEqual(['everywhere', 'here'])
+    const chain = { chain: 'dev', chainKind: 'substrate' } as const
+    expect(syncTasks(registry, chain, createSilentLogger()).map(({ name }) => name)).toEqual(['everywhere', 'here'])
+  })
+
+  it('leaves out tasks for another kind of chain, and names them', () => {
+    const tasks = [
+      defineTask({ name: 'on-substrate', run }),
+      defineTask({ name: 'on-evm', chainKind: 'evm', run }),
+      defineTask({ name: 'on-any', chainKind: 'any', run }),
+    ]
+    const registry = createTaskRegistry(tasks.map((definition) => ({ definition, file: 'tasks.ts' })))
+    const lines: { readonly msg: string; readonly tasks?: readonly string[] }[] = []
+    const logger = createLogger({
+      service: 'test',
+      destination: { write: (line) => void lines.push(JSON.parse(line)) },
+    })
+    const names = (chainKind: ChainKind | undefined) =>
+      syncTasks(registry, { chain: 'dev', chainKind }, logger).map(({ name }) => name)
+    expect(names('evm')).toEqual(['on-any', 'on-evm'])
+    expect(lines.find(({ msg }) => msg === 'tasks for another kind of chain are left out')?.tasks).toEqual([
+      'on-substrate',
+    ])
+    expect(names('substrate')).toEqual(['on-any', 'on-substrate'])
+    expect(names(undefined)).toHaveLength(3)
   })
 })
 

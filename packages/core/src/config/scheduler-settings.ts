@@ -38,6 +38,13 @@ export const schedulerSettings = defineSettings({
     max: '1h',
     plainNumber: 'seconds',
   }),
+  finalityDepth: setting.integer({
+    key: 'BLOCKMILL_FINALITY_DEPTH',
+    description: 'blocks behind the head at which one is final, on EVM nodes that cannot say',
+    default: 64,
+    min: 0,
+    max: 1_000_000,
+  }),
   noNewHeadTimeoutMs: setting.duration({
     key: 'BLOCKMILL_NO_NEW_HEAD_TIMEOUT',
     description:

@@ -1,3 +1,4 @@
+import { CHAIN_KINDS } from '../chain/chain-access.ts'
 import { NETWORKS, resolveEndpoints } from '../chain/networks.ts'
 import { redactUrls } from '../chain/redact-url.ts'
 import { LOG_LEVELS } from '../observability/logger.ts'
@@ -25,7 +26,7 @@ export const processSettings = {
   }),
 }
 
-const ENDPOINTS_RULE = `ws://, wss://, http:// or https:// URLs, or names (${Object.keys(NETWORKS).join(', ')}), separated by commas`
+const ENDPOINTS_RULE = `ws:// or wss:// URLs, http:// or https:// ones of EVM chains, or names (${Object.keys(NETWORKS).join(', ')}), separated by commas`
 const NAME_RULE = "1 to 64 of a-z, 0-9, '_' and '-', starting with a letter or digit"
 
 /** The broker, and the names of what an installation has on it. The same in all of its processes. */
@@ -75,6 +76,12 @@ export const databaseSettings = {
 
 /** The chain whose blocks are worked on. */
 export const chainSettings = {
+  chainKind: setting.choice(CHAIN_KINDS, {
+    key: 'BLOCKMILL_CHAIN_KIND',
+    flag: 'chain-kind',
+    description: 'kind of the chain: which nodes it has, and which tasks are for it',
+    default: 'substrate',
+  }),
   chainEndpoints: setting.custom(
     {
       key: 'CHAIN_URL',

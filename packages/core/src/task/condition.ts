@@ -1,4 +1,4 @@
-import type { ChainAccess } from '../chain/chain-access.ts'
+import type { ChainAccess, TaskChainKind } from '../chain/chain-access.ts'
 import { ConfigurationError } from '../errors/blockmill-error.ts'
 
 /** The block that a condition is asked about. */
@@ -9,8 +9,8 @@ export interface ConditionBlock {
 }
 
 /** What an asynchronous condition may use. A condition that does not touch `chain` costs no request. */
-export interface ConditionContext {
-  readonly chain: ChainAccess
+export interface ConditionContext<Kind extends TaskChainKind = 'substrate'> {
+  readonly chain: ChainAccess<Kind>
   /** Aborted when the condition's time is over: 10 seconds, after which it counts as thrown. */
   readonly signal: AbortSignal
 }
@@ -19,11 +19,14 @@ export interface ConditionContext {
  * Decides whether a task runs for a block. May be asynchronous and read the chain. When it throws, the block stays
  * un-evaluated for this task and is tried again; other tasks go on.
  */
-export type Condition<Args> = (
+export type Condition<Args, Kind extends TaskChainKind = 'substrate'> = (
   block: ConditionBlock,
   args: Args,
-  context: ConditionContext,
+  context: ConditionContext<Kind>,
 ) => boolean | Promise<boolean>
+
+/** Any condition, where the types of what it takes do not matter. */
+export type AnyCondition = Condition<never, never>
 
 /** A condition that is true for every `period`-th block; the planner steps from match to match instead of asking. */
 export interface PeriodicCondition {

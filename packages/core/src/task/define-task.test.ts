@@ -31,6 +31,7 @@ describe('a task definition', () => {
       queue: 'default',
       priority: 10,
       head: 'finalized',
+      chainKind: 'substrate',
       backfill: { lookback: 0, queue: 'default', chunk: 1 },
       retry: {},
       isolation: 'none',

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import type { ChainAccess } from '../chain/chain-access.ts'
+import { type ChainAccess, TASK_CHAIN_KINDS, type TaskChainKind } from '../chain/chain-access.ts'
 import type { Head } from '../chain/chain-source.ts'
 import { HEADS } from '../chain/chain-source.ts'
 import type { Enqueue } from '../client/client.ts'
@@ -23,11 +23,12 @@ export const MAX_CHUNK = 500
 const MAX_TIMEOUT_MS = 7 * 24 * 60 * 60 * 1_000
 
 /** What a handler is given. */
-export interface TaskContext<Args> {
+export interface TaskContext<Args, Kind extends TaskChainKind = 'substrate'> {
   /** The block that the task is for. Reading it in a task that was enqueued without one throws and fails the task. */
   readonly block: TaskBlock
   readonly args: Args
-  readonly chain: ChainAccess
+  /** Access to the chain, of the kind that the task says it is for. */
+  readonly chain: ChainAccess<Kind>
   /** Aborted at the task's timeout, when it is cancelled, and when the worker must stop. Pass it on to what waits. */
   readonly signal: AbortSignal
   /** A logger that carries task, id, attempt and block on every line. */
@@ -66,11 +67,15 @@ export interface BackfillOptions {
 export type TaskArgs<Args> = readonly Args[] | (() => readonly Args[] | Promise<readonly Args[]>)
 
 /** What is given to `defineTask`. */
-export interface TaskOptions<Args extends JsonObject, Result> extends IsolationOptions {
+export interface TaskOptions<
+  Args extends JsonObject,
+  Result,
+  Kind extends TaskChainKind = 'substrate',
+> extends IsolationOptions {
   /** Unique in the tasks package; 1–128 of letters, digits, `.`, `_`, `-`. */
   readonly name: string
   /** Which blocks it runs for. Default: every block. */
-  readonly condition?: Condition<Args>
+  readonly condition?: Condition<Args, Kind>
   /** Default: one run without arguments. */
   readonly args?: TaskArgs<Args>
   /** Checks arguments when the task is defined and when a message arrives: TypeBox or any Standard Schema. */
@@ -81,7 +86,12 @@ export interface TaskOptions<Args extends JsonObject, Result> extends IsolationO
   readonly priority?: number
   /** Default `finalized`. */
   readonly head?: Head
-  /** Chains it is for; default all. */
+  /**
+   * Which kind of chain it is for, and so what its `chain` is; default `substrate`. With `any` it runs on every kind, and looks at
+   * `chain.kind` when it reads the chain. On a chain of another kind, a task is left out.
+   */
+  readonly chainKind?: Kind
+  /** Chains it is for; default all of its kind. */
   readonly chains?: readonly string[]
   readonly backfill?: BackfillOptions
   readonly retry?: RetryPolicy
@@ -92,19 +102,24 @@ export interface TaskOptions<Args extends JsonObject, Result> extends IsolationO
   /** How often it may be started, by each worker or by all together. Default: no limit. */
   readonly rateLimit?: RateLimitOptions
   /** Does the work. What it returns is stored with the task; what it throws decides what happens next. */
-  readonly run: (context: TaskContext<Args>) => Result | Promise<Result>
+  readonly run: (context: TaskContext<Args, Kind>) => Result | Promise<Result>
 }
 
 /** A task definition, checked and with its defaults in place. Made by `defineTask`. */
-export interface TaskDefinition<Args extends JsonObject = JsonObject, Result = unknown> {
+export interface TaskDefinition<
+  Args extends JsonObject = JsonObject,
+  Result = unknown,
+  Kind extends TaskChainKind = 'substrate',
+> {
   readonly kind: 'task'
   readonly name: string
-  readonly condition: Condition<Args>
+  readonly condition: Condition<Args, Kind>
   readonly args: TaskArgs<Args>
   readonly schema?: ArgsSchema
   readonly queue: string
   readonly priority: number
   readonly head: Head
+  readonly chainKind: TaskChainKind
   readonly chains?: readonly string[]
   readonly backfill: { readonly lookback: number; readonly queue: string; readonly chunk: number }
   readonly retry: RetryPolicy
@@ -114,12 +129,12 @@ export interface TaskDefinition<Args extends JsonObject = JsonObject, Result = u
   readonly isolation: Isolation
   readonly maxTasksPerChild?: number
   readonly maxMemoryPerChildBytes?: number
-  readonly run: (context: TaskContext<Args>) => Result | Promise<Result>
+  readonly run: (context: TaskContext<Args, Kind>) => Result | Promise<Result>
 }
 
 /** Any task definition, where its types do not matter. */
 // `run` and `condition` take arguments and are widest for `never`; `args` gives them and is widest for any object.
-export interface AnyTaskDefinition extends Omit<TaskDefinition<never>, 'args'> {
+export interface AnyTaskDefinition extends Omit<TaskDefinition<never, unknown, never>, 'args'> {
   readonly args: TaskArgs<JsonObject>
 }
 
@@ -128,16 +143,20 @@ export interface AnyTaskDefinition extends Omit<TaskDefinition<never>, 'args'> {
  *
  * @throws ConfigurationError `TASK_DEFINITION_INVALID` listing every rule that the definition breaks.
  */
-export function defineTask<Schema extends ArgsSchema, Result>(
-  options: TaskOptions<ArgsOf<Schema>, Result> & { readonly schema: Schema },
-): TaskDefinition<ArgsOf<Schema>, Result>
-export function defineTask<Args extends JsonObject = Record<string, never>, Result = unknown>(
+export function defineTask<Schema extends ArgsSchema, Result, const Kind extends TaskChainKind = 'substrate'>(
+  options: TaskOptions<ArgsOf<Schema>, Result, Kind> & { readonly schema: Schema },
+): TaskDefinition<ArgsOf<Schema>, Result, Kind>
+export function defineTask<
+  Args extends JsonObject = Record<string, never>,
+  Result = unknown,
+  const Kind extends TaskChainKind = 'substrate',
+>(
   // With a schema it is the schema that says what arguments are.
-  options: TaskOptions<Args, Result> & { readonly schema?: never },
-): TaskDefinition<Args, Result>
-export function defineTask<Args extends JsonObject, Result>(
-  options: TaskOptions<Args, Result>,
-): TaskDefinition<Args, Result> {
+  options: TaskOptions<Args, Result, Kind> & { readonly schema?: never },
+): TaskDefinition<Args, Result, Kind>
+export function defineTask<Args extends JsonObject, Result, Kind extends TaskChainKind>(
+  options: TaskOptions<Args, Result, Kind>,
+): TaskDefinition<Args, Result, Kind> {
   const problems = taskProblems(options)
   if (problems.length > 0) {
     throw new ConfigurationError(
@@ -156,6 +175,7 @@ export function defineTask<Args extends JsonObject, Result>(
     queue,
     priority: options.priority ?? 10,
     head: options.head ?? 'finalized',
+    chainKind: options.chainKind ?? 'substrate',
     ...(options.chains !== undefined && { chains: options.chains }),
     backfill: {
       lookback: options.backfill?.lookback ?? 0,
@@ -182,7 +202,9 @@ export function isTaskDefinition(value: unknown): value is AnyTaskDefinition {
 
 const TASK_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 
-function taskProblems<Args extends JsonObject, Result>(options: TaskOptions<Args, Result>): string[] {
+function taskProblems<Args extends JsonObject, Result, Kind extends TaskChainKind>(
+  options: TaskOptions<Args, Result, Kind>,
+): string[] {
   const { backfill = {} } = options
   return [
     ...rule(
@@ -203,6 +225,10 @@ function taskProblems<Args extends JsonObject, Result>(options: TaskOptions<Args
     ...rule(
       options.head === undefined || HEADS.includes(options.head),
       `head is ${show(options.head)}; it must be one of ${HEADS.join(', ')}`,
+    ),
+    ...rule(
+      options.chainKind === undefined || TASK_CHAIN_KINDS.includes(options.chainKind),
+      `chainKind is ${show(options.chainKind)}; it must be one of ${TASK_CHAIN_KINDS.join(', ')}`,
     ),
     ...rule(
       options.chains === undefined || (isListOfTexts(options.chains) && options.chains.length > 0),

@@ -4,7 +4,7 @@ import {
   type AnyTaskDefinition,
   type BlockRange,
   type BlockSet,
-  type ChainAccess,
+  type AnyChainAccess,
   type ChainSource,
   type ConditionBlock,
   type JsonObject,
@@ -30,7 +30,7 @@ export interface MatchRequest {
   readonly list: number
   /** Where tasks on the `latest` head get the hashes of blocks from. Without it they are told none. */
   readonly source?: ChainSource | undefined
-  readonly access?: ChainAccess | undefined
+  readonly access?: AnyChainAccess | undefined
   readonly signal: AbortSignal
   /** Told how many blocks were asked about since it was told last. */
   readonly onBlocks: (count: number) => void

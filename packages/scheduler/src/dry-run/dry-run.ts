@@ -4,7 +4,7 @@ import {
   blockRange,
   type BlockRange,
   type BlockSet,
-  type ChainAccess,
+  type AnyChainAccess,
   type ChainSource,
   difference,
   type JsonObject,
@@ -33,7 +33,7 @@ export interface DryRunOptions {
   /** Where tasks on the `latest` head get the hashes of blocks from. Without it, conditions are told no hash. */
   readonly source?: ChainSource
   /** What conditions read the chain through. Without it, a condition that does so fails. */
-  readonly access?: ChainAccess
+  readonly access?: AnyChainAccess
   readonly signal?: AbortSignal
   /** Told after every step of at most some thousand blocks. */
   readonly onProgress?: (progress: DryRunProgress) => void

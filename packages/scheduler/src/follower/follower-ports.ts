@@ -1,4 +1,4 @@
-import type { Broker, ChainSource, ConditionContext, Logger } from '@blockmill/core'
+import type { AnyChainAccess, Broker, ChainSource, Logger } from '@blockmill/core'
 
 import type { QueuePressure } from '../pressure/queue-pressure.ts'
 import type { SchedulerMetrics } from '../scheduler-metrics.ts'
@@ -8,7 +8,7 @@ export interface FollowerPorts {
   readonly chain: string
   readonly source: ChainSource
   /** What conditions read the chain through. */
-  readonly access: ConditionContext['chain'] | undefined
+  readonly access: AnyChainAccess | undefined
   readonly broker: Pick<Broker, 'publisher' | 'topology' | 'depth'>
   readonly logger: Logger
   readonly metrics: Pick<SchedulerMetrics, 'scheduled' | 'conditionFailed'>

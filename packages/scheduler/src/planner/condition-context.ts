@@ -1,7 +1,7 @@
-import { type ConditionContext, NonRetryableError } from '@blockmill/core'
+import { type AnyChainAccess, type ConditionContext, NonRetryableError } from '@blockmill/core'
 
 /** What conditions are given. Without access to a chain, a condition that reads it throws; the others notice nothing. */
-export function conditionContext(chain: ConditionContext['chain'] | undefined, signal: AbortSignal): ConditionContext {
+export function conditionContext(chain: AnyChainAccess | undefined, signal: AbortSignal): ConditionContext<'any'> {
   return {
     signal,
     get chain() {

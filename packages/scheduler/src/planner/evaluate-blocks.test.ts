@@ -1,4 +1,4 @@
-import { type Condition, everyBlock, everyNBlocks } from '@blockmill/core'
+import { type AnyCondition, type Condition, everyBlock, everyNBlocks } from '@blockmill/core'
 import { assert, integer, property, record } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
@@ -9,7 +9,7 @@ import {
   MAX_PENDING_ANSWERS,
 } from './evaluate-blocks.ts'
 
-const request = (condition: Condition<never>, from: number, to: number): EvaluationRequest => ({
+const request = (condition: AnyCondition, from: number, to: number): EvaluationRequest => ({
   condition,
   args: { netuid: 3 },
   range: { from, to },
@@ -51,7 +51,7 @@ describe('evaluateBlocks', () => {
   })
 
   it.each([[undefined], [1], ['yes'], [null]])('treats the answer %s as an error, not as false', (answer) => {
-    const condition = (() => answer) as unknown as Condition<never>
+    const condition = (() => answer) as unknown as AnyCondition
     const { next, failure } = evaluateBlocks(request(condition, 5, 9))
     expect(next).toBe(5)
     expect(String(failure?.error)).toContain(`answered ${String(answer)}; it must answer true or false`)

@@ -1,6 +1,6 @@
 import {
   type BlockRange,
-  type Condition,
+  type AnyCondition,
   type ConditionBlock,
   type ConditionContext,
   isPeriodic,
@@ -13,14 +13,14 @@ export const MAX_BLOCKS_PER_EVALUATION = 10_000
 
 /** What is evaluated: one condition with one set of arguments over a range of blocks. */
 export interface EvaluationRequest {
-  readonly condition: Condition<never>
+  readonly condition: AnyCondition
   readonly args: unknown
   readonly range: BlockRange
   /** Evaluation ends behind the block that brings this many matches. */
   readonly maxMatches: number
   /** What the condition is told of a block. */
   readonly blockAt: (number: number) => ConditionBlock
-  readonly context: ConditionContext
+  readonly context: ConditionContext<'any'>
 }
 
 /** A block whose condition threw, rejected or took too long. */
@@ -85,7 +85,7 @@ function askForEachBlock({ condition, args, range, maxMatches, blockAt, context 
   let block = range.from
   for (; block <= to; block += 1) {
     try {
-      const answer: unknown = condition(blockAt(block), args as never, context)
+      const answer: unknown = condition(blockAt(block), args as never, context as never)
       if (answer === true) matches.push(block)
       else if (answer instanceof Promise) pending.push({ block, answer: answer.then(assertAnswer) })
       else assertAnswer(answer)

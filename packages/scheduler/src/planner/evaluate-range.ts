@@ -3,7 +3,7 @@ import type {
   BlockRange,
   ChainSource,
   ConditionBlock,
-  ConditionContext,
+  AnyChainAccess,
   JsonObject,
 } from '@blockmill/core'
 
@@ -16,7 +16,7 @@ import { type SettledEvaluation, settleAnswers } from './settle-answers.ts'
 export interface RangeToEvaluate {
   readonly source: ChainSource
   /** What conditions read the chain through. */
-  readonly access: ConditionContext['chain'] | undefined
+  readonly access: AnyChainAccess | undefined
   readonly definition: AnyTaskDefinition
   readonly args: JsonObject
   readonly range: BlockRange

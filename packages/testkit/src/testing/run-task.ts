@@ -4,6 +4,7 @@ import {
   findNonJson,
   type JsonObject,
   NonRetryableError,
+  type TaskChainKind,
   type TaskContext,
   type TaskDefinition,
 } from '@blockmill/core'
@@ -19,9 +20,9 @@ import { recordEnqueues } from './enqueue-recorder.ts'
  * @throws NonRetryableError `MESSAGE_INVALID` for arguments that a worker would refuse, `RESULT_NOT_JSON` for a result that it
  * could not record.
  */
-export async function runTask<Args extends JsonObject, Result>(
-  definition: TaskDefinition<Args, Result>,
-  context: Partial<TaskContext<Args>> = {},
+export async function runTask<Args extends JsonObject, Result, Kind extends TaskChainKind>(
+  definition: TaskDefinition<Args, Result, Kind>,
+  context: Partial<TaskContext<Args, Kind>> = {},
 ): Promise<Result> {
   const { args = {} as Args } = context
   const problems = argsProblems(args, definition.schema)
@@ -37,7 +38,7 @@ export async function runTask<Args extends JsonObject, Result>(
     enqueue: recordEnqueues().enqueue,
     taskId: '00000000-0001-8000-8000-000000000000',
     attempt: 1,
-    get chain(): TaskContext<Args>['chain'] {
+    get chain(): TaskContext<Args, Kind>['chain'] {
       throw new Error(`The test gave task '${definition.name}' no chain: runTask(task, { chain }).`)
     },
     ...context,
