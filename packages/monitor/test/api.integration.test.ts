@@ -300,6 +300,11 @@ describe('everything that is served', () => {
       '/api/v1/stats',
       '/api/v1/coverage',
       '/api/v1/gaps',
+      '/api/v1/backfills',
+      '/api/v1/backfills/{id}',
+      '/api/v1/backfills/{id}/pause',
+      '/api/v1/backfills/{id}/resume',
+      '/api/v1/backfills/{id}/cancel',
       '/api/v1/workers',
     ])
   })

@@ -83,7 +83,7 @@ const COUNT_TASKS = [
   "'succeeded'",
 ]
   .map(tasksOf)
-  .join('union all')
+  .join(' union all ')
 
 const GROUP: Readonly<Record<TaskState, keyof BackfillTasks>> = {
   scheduled: 'unfinished',

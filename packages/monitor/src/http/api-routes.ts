@@ -2,6 +2,7 @@ import type { Database } from '@blockmill/core'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 import type { Snapshot, Statistics } from '../statistics/statistics.ts'
+import { backfillRoutes } from './backfill-routes.ts'
 import { coverageRoutes } from './coverage-routes.ts'
 import { listTasks } from './list-tasks.ts'
 import { StatsSchema, type StatsView, WorkerListSchema } from './monitor-schemas.ts'
@@ -27,6 +28,7 @@ export interface ApiPorts {
  * | `GET /stats` | totals by state and task, rates, the oldest waiting task |
  * | `GET /coverage`, `GET /gaps` | see `coverageRoutes` |
  * | `GET /workers` | workers and what they run |
+ * | `/backfills` | see `backfillRoutes` |
  */
 export function apiRoutes({ database, statistics, now }: ApiPorts): FastifyPluginAsyncTypebox {
   return async (app) => {
@@ -71,6 +73,7 @@ export function apiRoutes({ database, statistics, now }: ApiPorts): FastifyPlugi
       },
     )
     await app.register(coverageRoutes({ database }))
+    await app.register(backfillRoutes({ database, now }))
     app.get(
       '/workers',
       { schema: { summary: 'Workers and what they run', response: { 200: WorkerListSchema } } },
