@@ -1,4 +1,7 @@
-import { type EntityManager, MikroORM } from '@mikro-orm/postgresql'
+import { createRequire } from 'node:module'
+
+import type * as Orm from '@mikro-orm/postgresql'
+import type { EntityManager, MikroORM } from '@mikro-orm/postgresql'
 
 import { redactUrl } from '../chain/redact-url.ts'
 import { isAddress } from '../config/setting.ts'
@@ -7,7 +10,6 @@ import type { Logger } from '../observability/logger.ts'
 import { within } from '../service/within.ts'
 import { DATABASE_SCHEMA } from './database-schema.ts'
 import { DeadLetterEntity, WorkerEntity } from './monitoring-entities.ts'
-import { MIGRATIONS } from './migrations/migrations.ts'
 import { createOrmLogger } from './orm-logger.ts'
 import { ChainEntity, CoverageEntity, SchedulerLeaseEntity } from './scheduling-entities.ts'
 import { TaskAttemptEntity, TaskEntity } from './task-entities.ts'
@@ -108,7 +110,9 @@ export function openDatabase(options: DatabaseOptions): Database {
 }
 
 function createOrm({ url, logger, poolMax = 10, applicationName = 'blockmill' }: DatabaseOptions): MikroORM {
-  return new MikroORM({
+  // Loaded when it is needed: workers, their children and whoever only defines tasks have no database.
+  const orm = createRequire(import.meta.url)('@mikro-orm/postgresql') as typeof Orm
+  return new orm.MikroORM({
     entities: [
       ChainEntity,
       CoverageEntity,
@@ -122,12 +126,6 @@ function createOrm({ url, logger, poolMax = 10, applicationName = 'blockmill' }:
     schema: DATABASE_SCHEMA,
     ensureDatabase: false,
     loggerFactory: () => createOrmLogger(logger),
-    migrations: {
-      tableName: `${DATABASE_SCHEMA}.migration`,
-      migrationsList: [...MIGRATIONS],
-      snapshot: false,
-      silent: true,
-    },
     driverOptions: {
       // `pg` reads the whole URL; MikroORM would ignore its parameters and take a missing port for 0.
       connectionString: url,

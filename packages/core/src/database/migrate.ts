@@ -1,11 +1,10 @@
 import type { Transaction } from '@mikro-orm/core'
-import { Migrator } from '@mikro-orm/migrations'
 
 import { ConfigurationError } from '../errors/blockmill-error.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Database } from './database.ts'
 import { databaseError } from './database-error.ts'
-import { MIGRATIONS } from './migrations/migrations.ts'
+import type { LockedMigrator } from './locked-migrator.ts'
 
 /** Key of the advisory lock that migrations run under: "blockmil" as a number. */
 const MIGRATION_LOCK = '7092165985996466540'
@@ -19,7 +18,7 @@ const MIGRATION_LOCK = '7092165985996466540'
  */
 export async function migrate(database: Database, { logger }: { readonly logger: Logger }): Promise<void> {
   const applied = await runLocked(database, async (migrator, transaction) => {
-    assertNotNewer(
+    await assertNotNewer(
       database,
       await executedMigrations((sql) => database.orm.em.getConnection().execute(sql, [], 'all', transaction)),
     )
@@ -48,6 +47,7 @@ export async function revertMigration(
  */
 export async function assertSchemaCurrent(database: Database): Promise<void> {
   const executed = await executedMigrations(database.query)
+  const { MIGRATIONS } = await import('./migrations/migrations.ts')
   const missing = MIGRATIONS.filter(({ name }) => !executed.includes(name))
   if (missing.length > 0) {
     throw new ConfigurationError(
@@ -55,10 +55,11 @@ export async function assertSchemaCurrent(database: Database): Promise<void> {
       `The database at ${database.address} lacks ${missing.map(({ name }) => name).join(', ')}. Run: blockmill migrate`,
     )
   }
-  assertNotNewer(database, executed)
+  await assertNotNewer(database, executed)
 }
 
-function assertNotNewer(database: Database, executed: readonly string[]): void {
+async function assertNotNewer(database: Database, executed: readonly string[]): Promise<void> {
+  const { MIGRATIONS } = await import('./migrations/migrations.ts')
   const unknown = executed.filter((name) => MIGRATIONS.every((migration) => migration.name !== name))
   if (unknown.length === 0) return
   throw new ConfigurationError(
@@ -69,27 +70,19 @@ function assertNotNewer(database: Database, executed: readonly string[]): void {
 
 async function runLocked<Result>(
   database: Database,
-  run: (migrator: Migrator, transaction: Transaction) => Promise<Result>,
+  run: (migrator: LockedMigrator, transaction: Transaction) => Promise<Result>,
 ): Promise<Result> {
+  // Most processes never migrate.
+  const { createLockedMigrator } = await import('./locked-migrator.ts')
   const connection = database.orm.em.getConnection()
   try {
     return await connection.transactional(async (transaction) => {
       await connection.execute(`select pg_advisory_xact_lock(${MIGRATION_LOCK})`, [], 'run', transaction)
       // A migrator remembers which tables it made, even when that was rolled back: a new one for each run.
-      return run(new LockedMigrator(database.em()), transaction)
+      return run(createLockedMigrator(database), transaction)
     })
   } catch (error) {
     throw error instanceof ConfigurationError ? error : databaseError(error, database.address)
-  }
-}
-
-/**
- * MikroORM's migrator prepares itself on other connections: it creates the database when it finds none, and its own table,
- * where several services would collide. Here the database exists, and the table is made in the transaction.
- */
-class LockedMigrator extends Migrator {
-  protected override async init(): Promise<void> {
-    // Nothing to prepare: migrations are a list, and the storage creates its table when it first needs it.
   }
 }
 

@@ -42,3 +42,17 @@ test('says what to do about a port that is taken', async () => {
     message: expect.stringContaining(`127.0.0.1:${taken} cannot be listened on (EADDRINUSE)`),
   })
 })
+
+test('does not listen once it was stopped, even while it started', async () => {
+  const logger = createSilentLogger()
+  const server = createProbeServer({
+    host: '127.0.0.1',
+    port: 0,
+    metrics: createMetrics('worker'),
+    notReadyBecause: () => [],
+    logger,
+  })
+  const started = server.start()
+  await server.stop()
+  await expect(started).rejects.toThrow('stopped before it listened')
+})

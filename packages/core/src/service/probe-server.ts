@@ -1,4 +1,4 @@
-import { fastify, type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 
 import type { Logger } from '../observability/logger.ts'
 import { listen } from './listen.ts'
@@ -24,15 +24,23 @@ export interface ProbeServer {
 }
 
 export function createProbeServer({ host, port, logger, ...ports }: ProbeServerOptions): ProbeServer {
-  // Probes come every few seconds: a log line for each would bury the rest.
-  const app: FastifyInstance = fastify({ forceCloseConnections: true })
-  addProbeRoutes(app, ports)
+  let app: FastifyInstance | undefined
+  let isStopped = false
   return {
     async start() {
+      // Loaded when it is needed: whoever only defines tasks serves nothing.
+      const { fastify } = await import('fastify')
+      if (isStopped) throw new Error('The probe server was stopped before it listened.')
+      // Probes come every few seconds: a log line for each would bury the rest.
+      app = fastify({ forceCloseConnections: true })
+      addProbeRoutes(app, ports)
       const url = await listen(app, { host, port })
       logger.info({ url }, 'serving health checks and metrics')
       return url
     },
-    stop: () => app.close(),
+    async stop() {
+      isStopped = true
+      await app?.close()
+    },
   }
 }
