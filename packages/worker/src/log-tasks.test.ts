@@ -3,10 +3,17 @@ import { expect, it } from 'vitest'
 import { registry } from '../test/messages.ts'
 import { logTasks } from './log-tasks.ts'
 
-function linesFor(...definitions: AnyTaskDefinition[]): { level: number; msg: string; task?: string }[] {
-  const lines: { level: number; msg: string; task?: string }[] = []
-  const destination = { write: (line: string) => void lines.push(JSON.parse(line) as (typeof lines)[0]) }
-  logTasks(registry(...definitions), createLogger({ service: 'worker', destination }))
+interface LogLine {
+  readonly level: number
+  readonly msg: string
+  readonly task?: string
+  readonly tasks?: readonly string[]
+}
+
+function linesFor(...definitions: AnyTaskDefinition[]): LogLine[] {
+  const lines: LogLine[] = []
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) }
+  logTasks(registry(...definitions), 'substrate', createLogger({ service: 'worker', destination }))
   return lines
 }
 
@@ -19,6 +26,20 @@ it('says how many tasks there are and lists them', () => {
     ['Synced 2 tasks', undefined],
     ['Task', 'a'],
     ['Task', 'b'],
+  ])
+})
+
+it('names what is for another kind of chain, and does not count or list it', () => {
+  const lines = linesFor(
+    defineTask({ name: 'a', timeout: '1m', run }),
+    defineTask({ name: 'b', chainKind: 'evm', run }),
+    defineTask({ name: 'c', chainKind: 'any', timeout: '1m', run }),
+  )
+  expect(lines.map(({ msg, task, tasks }) => [msg, task ?? tasks])).toEqual([
+    ['Synced 2 tasks', undefined],
+    ['tasks for another kind of chain are left out', ['b']],
+    ['Task', 'a'],
+    ['Task', 'c'],
   ])
 })
 

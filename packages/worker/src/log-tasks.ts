@@ -1,4 +1,11 @@
-import { formatDuration, type Logger, neverGrows, type TaskRegistry } from '@blockmill/core'
+import {
+  type ChainKind,
+  formatDuration,
+  isForChainKind,
+  type Logger,
+  neverGrows,
+  type TaskRegistry,
+} from '@blockmill/core'
 import { LONGEST_WAIT_FOR_SLOT_MS } from './consume/work-unit.ts'
 
 /** How long RabbitMQ lets a delivery go without an ack, unless it is configured otherwise. */
@@ -7,10 +14,13 @@ const CONSUMER_TIMEOUT_MS = 30 * 60_000
 /** What is left of it for a handler when a message has waited for a slot as long as the worker lets it. */
 const LONGEST_TIMEOUT_MS = CONSUMER_TIMEOUT_MS - LONGEST_WAIT_FOR_SLOT_MS
 
-/** Says which tasks a worker can execute, and warns of what is allowed but hardly meant. */
-export function logTasks(registry: TaskRegistry, logger: Logger): void {
-  const tasks = registry.list()
+/** Says which tasks a worker of a chain of this kind can execute, and warns of what is allowed but hardly meant. */
+export function logTasks(registry: TaskRegistry, chainKind: ChainKind, logger: Logger): void {
+  const all = registry.list()
+  const tasks = all.filter(({ definition }) => isForChainKind(definition, chainKind))
   logger.info(`Synced ${tasks.length} tasks`)
+  const leftOut = all.filter((task) => !tasks.includes(task)).map(({ definition }) => definition.name)
+  if (leftOut.length > 0) logger.info({ chainKind, tasks: leftOut }, 'tasks for another kind of chain are left out')
   for (const { definition, file } of tasks) {
     logger.info({ task: definition.name, queue: definition.queue, file }, 'Task')
     if (neverGrows(definition.retry)) {

@@ -1,14 +1,13 @@
 import {
+  connectChain,
   createBroker,
-  createChainConnection,
+  createChainAccess,
   createMetrics,
   createProbeServer,
-  createSubstrateAccess,
   createTopology,
   discoverTasks,
   type LoadConfigOptions,
   runService,
-  substrateProtocol,
   workerSettings,
 } from '@blockmill/core'
 import { logTasks } from './log-tasks.ts'
@@ -34,7 +33,7 @@ const createService: Parameters<typeof runService<typeof workerSettings>>[0]['cr
   const config = configFromSettings(settings)
   const metrics = createMetrics('worker')
   const registry = await discoverTasks(settings.taskPackages)
-  logTasks(registry, logger)
+  logTasks(registry, settings.chainKind, logger)
   const topology = createTopology({ namespace, ...(monitorQueue !== undefined && { monitorQueue }) })
   const broker = createBroker({
     url: settings.brokerUrl,
@@ -45,14 +44,9 @@ const createService: Parameters<typeof runService<typeof workerSettings>>[0]['cr
     // The worker has waited for its confirms by then.
     stopTimeoutMs: 2_000,
   })
-  const connection = createChainConnection({
-    protocol: substrateProtocol,
-    endpoints: settings.chainEndpoints,
-    archiveEndpoints: settings.archiveEndpoints,
-    logger,
-    metrics,
-  })
-  const chain = createSubstrateAccess({ id: settings.chain, connection })
+  const { chain: id, chainKind: kind, chainEndpoints: endpoints, archiveEndpoints } = settings
+  const connection = connectChain({ kind, endpoints, archiveEndpoints, logger, metrics })
+  const chain = await createChainAccess({ id, kind, connection })
   const worker = createWorker({
     config,
     logger,
@@ -63,11 +57,7 @@ const createService: Parameters<typeof runService<typeof workerSettings>>[0]['cr
     onShutdown: (by) => requestStop(`an order of ${by}`),
     isolation: {
       taskPackages: settings.taskPackages,
-      chain: {
-        id: settings.chain,
-        endpoints: settings.chainEndpoints,
-        archiveEndpoints: settings.archiveEndpoints,
-      },
+      chain: { id, kind, endpoints, archiveEndpoints },
     },
   })
   const chainProblems = () => (connection.isHealthy() ? [] : ['no chain node is connected'])

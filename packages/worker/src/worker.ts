@@ -1,6 +1,6 @@
 import {
   type Broker,
-  type ChainAccess,
+  type AnyChainAccess,
   createClient,
   createTaskPublish,
   type Database,
@@ -57,7 +57,7 @@ export interface WorkerOptions {
   readonly broker: Broker
   readonly registry: TaskRegistry
   /** The chain that task code gets. Without, tasks of every chain are run, and fail when they read `chain`. */
-  readonly chain?: ChainAccess | undefined
+  readonly chain?: AnyChainAccess | undefined
   /** What threads and processes of isolated tasks are made from. Only needed when there are such tasks. */
   readonly isolation?: IsolationSources | undefined
   /** Where handlers get unique tasks from. Without, they cannot enqueue any. Handlers in threads and processes never can. */
@@ -163,7 +163,7 @@ export function createWorker({
   const flow: TaskFlow = createTaskFlow({
     concurrency: config.concurrency,
     limits,
-    admit: createIntake({ registry, chainId: chain?.id, smallestDelayMs: config.smallestDelayMs, now }),
+    admit: createIntake({ registry, chain, smallestDelayMs: config.smallestDelayMs, now }),
     isCancelled: (task) => cancelled.has(task),
     execute: cancellable(execute, { graceMs: config.stuckGraceMs, onStuck }),
     plan: (attempt, outcome) => planSettlement(attempt, outcome, now(), rules),

@@ -8,6 +8,7 @@ import {
   type SubstrateAccess,
 } from '@blockmill/core'
 import { type Attempt, createAttempt } from '../src/execute/attempt.ts'
+import type { ChildChain } from '../src/isolate/child-protocol.ts'
 import { createExecutor } from '../src/execute/executor.ts'
 import type { Outcome } from '../src/execute/outcome.ts'
 import { createIsolatedExecution, type IsolatedExecutionOptions } from '../src/isolate/isolation.ts'
@@ -35,7 +36,7 @@ export async function isolationRig({
   chain,
   ...options
 }: Partial<IsolatedExecutionOptions> & {
-  readonly chain?: { id: string; endpoints: string[] }
+  readonly chain?: ChildChain
 } = {}): Promise<IsolationRig> {
   const registry = await discoverTasks([TASKS])
   const lines: Record<string, unknown>[] = []

@@ -274,7 +274,7 @@ describe.each(['thread', 'process'] as const)('a handler in a %s', (kind) => {
   it('reads the chain by a connection of its own', async () => {
     const chain = await startDevChain()
     onTestFinished(() => chain.stop())
-    const rig = await ownRig({ chain: { id: 'dev', endpoints: [chain.url] } })
+    const rig = await ownRig({ chain: { id: 'dev', kind: 'substrate', endpoints: [chain.url] } })
     expect(await rig.run(kind, 'askChain', { block: 1 })).toEqual({ type: 'succeeded', result: 1 })
   })
 })

@@ -18,10 +18,12 @@ import type { SetStatus } from '../run-cli.ts'
 import { addSettingOptions, settingValues } from '../setting-options.ts'
 import { textTable } from '../text-table.ts'
 
-const { taskPackages, chain, chainEndpoints, databaseUrl, configFile } = schedulerSettings
+const { taskPackages, chain, chainKind, chainEndpoints, archiveEndpoints, databaseUrl, configFile } = schedulerSettings
 const settings = defineSettings({
   taskPackages,
   chain,
+  chainKind,
+  archiveEndpoints,
   configFile,
   chainEndpoints: optional(chainEndpoints),
   databaseUrl: optional(databaseUrl),

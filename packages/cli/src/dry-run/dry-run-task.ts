@@ -1,11 +1,13 @@
 import {
   argsProblems,
   type BlockRange,
+  type BlockSet,
+  type ChainKind,
   ConfigurationError,
+  createChain,
   createLogger,
-  createSubstrateAccess,
-  createSubstrateSource,
   discoverTasks,
+  isForChainKind,
   isPeriodic,
   type JsonObject,
   type Logger,
@@ -18,7 +20,9 @@ import type { DryRun, DryRunProgress } from '@blockmill/scheduler'
 export interface DryRunConfig {
   readonly taskPackages: readonly string[]
   readonly chain: string
+  readonly chainKind: ChainKind
   readonly chainEndpoints?: readonly string[] | undefined
+  readonly archiveEndpoints?: readonly string[] | undefined
   readonly databaseUrl?: string | undefined
 }
 
@@ -27,6 +31,8 @@ export interface DryRunRequest {
   readonly range: BlockRange
   /** Default: every set of arguments that the task runs with. */
   readonly args?: JsonObject | undefined
+  /** Blocks that are left out, by the hash of the arguments. Default none. */
+  readonly evaluated?: ((argsHash: string) => BlockSet) | undefined
   /** Most matching blocks that are listed. */
   readonly list: number
   readonly onProgress: (progress: DryRunProgress) => void
@@ -46,7 +52,7 @@ export interface EstimatedDryRun extends DryRun {
  */
 export async function dryRunTask(
   config: DryRunConfig,
-  { task, range, args, list, onProgress }: DryRunRequest,
+  { task, range, args, evaluated, list, onProgress }: DryRunRequest,
 ): Promise<EstimatedDryRun> {
   // Standard output is for the answer alone.
   const logger = createLogger({ service: 'dry-run', level: 'warn', destination: process.stderr })
@@ -58,6 +64,12 @@ export async function dryRunTask(
       `There is no task '${task}' in ${config.taskPackages.join(', ')}. 'blockmill tasks list' shows all.`,
     )
   }
+  if (!isForChainKind(definition, config.chainKind)) {
+    throw new ConfigurationError(
+      'CONFIG_INVALID',
+      `Task '${task}' is for chains of the kind ${definition.chainKind}, but the kind is ${config.chainKind}. Set BLOCKMILL_CHAIN_KIND.`,
+    )
+  }
   const problems = args === undefined ? [] : argsProblems(args, definition.schema)
   if (problems.length > 0) {
     throw new NonRetryableError(
@@ -66,12 +78,13 @@ export async function dryRunTask(
     )
   }
   const mayReadChain = definition.head === 'latest' || !isPeriodic(definition.condition)
-  const chain = mayReadChain ? openChain(config, logger) : undefined
+  const chain = mayReadChain ? await openChain(config, logger) : undefined
   try {
     const counted = await dryRun({
       definition,
       range,
       ...(args !== undefined && { args }),
+      ...(evaluated !== undefined && { evaluated }),
       ...(chain !== undefined && { source: chain.source, access: chain.access }),
       list,
       onProgress,
@@ -88,16 +101,19 @@ export async function dryRunTask(
 }
 
 /** A connection that is opened beside the work: a condition that does not touch the chain does not wait for it. */
-function openChain({ chainEndpoints, chain }: DryRunConfig, logger: Logger) {
-  if (chainEndpoints === undefined) return undefined
-  const source = createSubstrateSource({ endpoints: chainEndpoints, logger })
+async function openChain(
+  { chain: id, chainKind: kind, chainEndpoints: endpoints, archiveEndpoints }: DryRunConfig,
+  logger: Logger,
+) {
+  if (endpoints === undefined) return undefined
+  const { source, access } = await createChain({ id, kind, endpoints, archiveEndpoints, logger })
   const closed = new AbortController()
   const starting = source.start(closed.signal).catch((error: unknown) => {
     if (!closed.signal.aborted) logger.warn({ err: error }, 'the chain cannot be used')
   })
   return {
     source,
-    access: createSubstrateAccess({ id: chain, connection: source.connection }),
+    access,
     async close() {
       closed.abort()
       await source.close()

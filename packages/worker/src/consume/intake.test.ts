@@ -7,11 +7,12 @@ import { createIntake, UNKNOWN_TASK_HEADER } from './intake.ts'
 const NOW = Date.parse('2026-01-01T00:00:00.000Z')
 const tasks = registry(
   defineTask({ name: 'noop', run: () => undefined }),
+  defineTask({ name: 'anywhere', chainKind: 'any', run: () => undefined }),
   defineTask({ name: 'typed', schema: Type.Object({ netuid: Type.Integer() }), run: () => undefined }),
 )
 
 const options = { registry: tasks, smallestDelayMs: 1_000, now: () => NOW }
-const admit = createIntake({ ...options, chainId: 'dev' })
+const admit = createIntake({ ...options, chain: { id: 'dev', kind: 'substrate' } })
 
 /** A sound message as text, with changes that its type forbids. */
 function body(changes: Record<string, unknown>): Buffer {
@@ -49,8 +50,18 @@ describe('what cannot be tried', () => {
   it('is a task of another chain, unless the worker has none', () => {
     const other = message({ chain: 'polkadot' })
     expect(admit(delivery(other))).toMatchObject({ type: 'dead', reason: 'unknown_chain' })
-    const chainless = createIntake({ ...options, chainId: undefined })
+    const chainless = createIntake({ ...options, chain: undefined })
     expect(chainless(delivery(other)).type).toBe('run')
+  })
+
+  it('is a task for another kind of chain', () => {
+    const evm = createIntake({ ...options, chain: { id: 'dev', kind: 'evm' } })
+    expect(evm(delivery(message()))).toMatchObject({
+      type: 'dead',
+      reason: 'unknown_chain',
+      error: "Task 'noop' is for chains of the kind substrate, but 'dev' is one of the kind evm.",
+    })
+    expect(evm(delivery(message({ task: 'anywhere' }))).type).toBe('run')
   })
 
   it('is a task whose arguments do not fit its schema', () => {

@@ -1,8 +1,10 @@
 import {
   argsProblems,
   type ArgsSchema,
+  type ChainKind,
   type DeadReason,
   type Delivery,
+  isForChainKind,
   type TaskItem,
   type TaskMessage,
   taskMessageCodec,
@@ -39,14 +41,14 @@ export const UNKNOWN_TASK_HEADER = 'x-blockmill-unknown-task'
 export interface IntakeOptions {
   readonly registry: TaskRegistry
   /** The chain that the worker has access to; without, it takes tasks of every chain. */
-  readonly chainId: string | undefined
+  readonly chain: { readonly id: string; readonly kind: ChainKind } | undefined
   /** The smallest delay there is. */
   readonly smallestDelayMs: number
   readonly now: () => number
 }
 
 /** Decides what is to be done with each delivery: decoded, checked against the task definitions, and looked at for its time. */
-export function createIntake({ registry, chainId, smallestDelayMs, now }: IntakeOptions) {
+export function createIntake({ registry, chain, smallestDelayMs, now }: IntakeOptions) {
   let sequence = 0
 
   return function admit(delivery: Delivery): Admission {
@@ -56,8 +58,8 @@ export function createIntake({ registry, chainId, smallestDelayMs, now }: Intake
     } catch (error) {
       return { type: 'dead', reason: 'invalid_message', error: (error as Error).message }
     }
-    if (chainId !== undefined && message.chain !== chainId) {
-      const error = `The task is for chain '${message.chain}', but this worker is connected to '${chainId}'. Run the workers of different chains on different queues.`
+    if (chain !== undefined && message.chain !== chain.id) {
+      const error = `The task is for chain '${message.chain}', but this worker is connected to '${chain.id}'. Run the workers of different chains on different queues.`
       return { type: 'dead', reason: 'unknown_chain', error }
     }
     const definition = registry.get(message.task)
@@ -67,6 +69,10 @@ export function createIntake({ registry, chainId, smallestDelayMs, now }: Intake
       if (wait !== undefined) return { type: 'unknown', message, waits: waits + 1, waitMs: wait * smallestDelayMs }
       const error = `No task named '${message.task}' is registered in this worker, nor was in any that the message waited for. Deploy a tasks package with a new task to the workers first, then to the scheduler.`
       return { type: 'dead', reason: 'unknown_task', error }
+    }
+    if (!isForChainKind(definition, chain?.kind)) {
+      const error = `Task '${message.task}' is for chains of the kind ${definition.chainKind}, but '${message.chain}' is one of the kind ${chain?.kind}.`
+      return { type: 'dead', reason: 'unknown_chain', error }
     }
     // Never early, not even by a little: where clocks differ, this costs one more round of the smallest delay.
     const remainingMs = message.notBefore === undefined ? 0 : Date.parse(message.notBefore) - now()

@@ -1,4 +1,4 @@
-import type { ChainAccess, Logger } from '@blockmill/core'
+import type { AnyChainAccess, Logger } from '@blockmill/core'
 import type { Attempt } from './attempt.ts'
 import { withDeadline } from './deadline.ts'
 import type { EnqueueFor } from './enqueue-from.ts'
@@ -7,7 +7,7 @@ import { runHandler } from './run-handler.ts'
 
 export interface ExecutorOptions {
   readonly logger: Logger
-  readonly chain: ChainAccess | undefined
+  readonly chain: AnyChainAccess | undefined
   readonly enqueueFor: EnqueueFor
   readonly stuckGraceMs: number
   readonly onProgress: (attempt: Attempt, done: number, total: number | undefined) => void

@@ -1,4 +1,4 @@
-import type { ChainAccess, Logger } from '@blockmill/core'
+import type { AnyChainAccess, Logger } from '@blockmill/core'
 import type { HandlerAttempt } from './attempt.ts'
 import { type EnqueueFor, enqueueFrom } from './enqueue-from.ts'
 import { type Outcome, returnedOutcome, thrownOutcome } from './outcome.ts'
@@ -8,7 +8,7 @@ import { createTaskContext } from './task-context.ts'
 /** What a handler reaches beside its own attempt. */
 export interface HandlerPorts {
   readonly logger: Logger
-  readonly chain: ChainAccess | undefined
+  readonly chain: AnyChainAccess | undefined
   readonly enqueueFor: EnqueueFor
   readonly onProgress: (done: number, total: number | undefined) => void
 }

@@ -1,5 +1,5 @@
 import {
-  type ChainAccess,
+  type AnyChainAccess,
   ConfigurationError,
   type Enqueue,
   type JsonObject,
@@ -21,7 +21,7 @@ export function createTaskContext(
     progress,
     enqueue,
   }: {
-    readonly chain: ChainAccess | undefined
+    readonly chain: AnyChainAccess | undefined
     readonly log: Logger
     readonly progress: TaskContext<never>['progress']
     readonly enqueue: Enqueue

@@ -1,19 +1,18 @@
 import {
-  type ChainAccess,
+  type AnyChainAccess,
   type ChainConnection,
-  createChainConnection,
-  createSubstrateAccess,
+  connectChain,
+  createChainAccess,
   type Logger,
-  substrateProtocol,
 } from '@blockmill/core'
 import type { ChildChain } from './child-protocol.ts'
 
 /** A chain that is connected to when it is first asked for something, because most isolated tasks never do. */
-export function createLazyChain(
-  { id, endpoints, archiveEndpoints }: ChildChain,
+export async function createLazyChain(
+  { id, kind, endpoints, archiveEndpoints }: ChildChain,
   logger: Logger,
-): { readonly chain: ChainAccess; readonly close: () => Promise<void> } {
-  const connection = createChainConnection({ protocol: substrateProtocol, endpoints, archiveEndpoints, logger })
+): Promise<{ readonly chain: AnyChainAccess; readonly close: () => Promise<void> }> {
+  const connection = connectChain({ kind, endpoints, archiveEndpoints, logger })
   let started: Promise<void> | undefined
   const lazy: ChainConnection = {
     ...connection,
@@ -23,5 +22,5 @@ export function createLazyChain(
       return connection.send(method, params)
     },
   }
-  return { chain: createSubstrateAccess({ id, connection: lazy }), close: () => connection.close() }
+  return { chain: await createChainAccess({ id, kind, connection: lazy }), close: () => connection.close() }
 }

@@ -46,7 +46,7 @@ async function setUp({ taskPackages, from, chain, maxAttempts, logLevel, parentP
   if (isMainThread) new Worker(moduleBeside('parent-watch'), { workerData: parentPid }).unref()
   try {
     const logger = createRelayedLogger(logLevel, (line) => void port.send({ type: 'log', line }))
-    const lazy = chain && createLazyChain(chain, logger)
+    const lazy = chain && (await createLazyChain(chain, logger))
     if (lazy !== undefined) close = lazy.close
     const registry = await discoverTasks(taskPackages, from)
     const enqueueFor = (chainId: string) =>

@@ -1,4 +1,4 @@
-import type { LogLevel, SerializedError, TaskItem, TaskMessage } from '@blockmill/core'
+import type { ChainKind, LogLevel, SerializedError, TaskItem, TaskMessage } from '@blockmill/core'
 
 /** What a child needs before it can run anything. */
 export interface ChildSetup {
@@ -18,6 +18,7 @@ export interface ChildSetup {
 export interface ChildChain {
   /** The name that the chain was given. */
   readonly id: string
+  readonly kind: ChainKind
   /** URLs of its nodes. */
   readonly endpoints: readonly string[]
   /** URLs of archive nodes, for state that the others no longer keep. */

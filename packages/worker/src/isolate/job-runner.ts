@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   Cancel,
-  type ChainAccess,
+  type AnyChainAccess,
   type ErrorCode,
   type Logger,
   NonRetryableError,
@@ -33,7 +33,7 @@ export interface JobRunner {
 export interface JobRunnerOptions {
   readonly port: Pick<ChildPort, 'send' | 'memoryBytes'>
   readonly registry: TaskRegistry
-  readonly chain: ChainAccess | undefined
+  readonly chain: AnyChainAccess | undefined
   readonly enqueueFor: EnqueueFor
   readonly logger: Logger
 }
