@@ -53,6 +53,13 @@ export const schedulerSettings = defineSettings({
     max: '1d',
     plainNumber: 'seconds',
   }),
+  reorgWindow: setting.integer({
+    key: 'BLOCKMILL_REORG_WINDOW',
+    description: 'most blocks below the head whose hashes are kept, to find out which a reorganisation has replaced',
+    default: 10_000,
+    min: 16,
+    max: 100_000,
+  }),
   queueWindow: setting.integer({
     key: 'BLOCKMILL_QUEUE_WINDOW',
     description: 'blocks that are not at the head wait while this many messages are on the lane of their queue',
@@ -66,6 +73,29 @@ export const schedulerSettings = defineSettings({
     default: 200_000,
     min: 1,
     max: 100_000_000,
+  }),
+  reconcileAfterMs: setting.duration({
+    key: 'BLOCKMILL_RECONCILE_AFTER',
+    description: 'tasks that wait in vain for so long, while their lane is empty, are published again',
+    default: '10m',
+    min: '1m',
+    max: '7d',
+    plainNumber: 'minutes',
+  }),
+  reconcileIntervalMs: setting.duration({
+    key: 'BLOCKMILL_RECONCILE_INTERVAL',
+    description: 'how often tasks that wait in vain are looked for',
+    default: '1m',
+    min: '1s',
+    max: '1d',
+    plainNumber: 'seconds',
+  }),
+  reconcileBatch: setting.integer({
+    key: 'BLOCKMILL_RECONCILE_BATCH',
+    description: 'most tasks that wait in vain which are published again at a time',
+    default: 500,
+    min: 1,
+    max: 10_000,
   }),
 })
 
