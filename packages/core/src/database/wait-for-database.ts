@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { ConfigurationError } from '../errors/blockmill-error.ts'
 import type { Logger } from '../observability/logger.ts'
+import { unlessAborted } from '../service/unless-aborted.ts'
 import type { Database } from './database.ts'
 import { databaseError } from './database-error.ts'
 
@@ -16,35 +17,16 @@ const LONGEST_PAUSE_MS = 5_000
  */
 export async function waitForDatabase(
   database: Database,
-  { logger, signal }: { readonly logger: Logger; readonly signal?: AbortSignal },
+  { logger, signal = new AbortController().signal }: { readonly logger: Logger; readonly signal?: AbortSignal },
 ): Promise<void> {
-  const aborted = Promise.withResolvers<never>()
-  // Rejects whoever waits for it, and need not be waited for.
-  aborted.promise.catch(() => undefined)
-  const abort = (): void => aborted.reject(signal?.reason)
-  signal?.addEventListener('abort', abort)
-  try {
-    await untilItAnswers(database, { logger, signal, aborted: aborted.promise })
-  } finally {
-    signal?.removeEventListener('abort', abort)
-  }
-}
-
-interface Waiting {
-  readonly logger: Logger
-  readonly signal: AbortSignal | undefined
-  /** Rejects when the signal aborts: a statement to a database that stalls does not end for a while. */
-  readonly aborted: Promise<never>
-}
-
-async function untilItAnswers(database: Database, { logger, signal, aborted }: Waiting): Promise<void> {
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-    signal?.throwIfAborted()
+    signal.throwIfAborted()
     try {
-      await Promise.race([database.query('select 1'), aborted])
+      // A statement to a database that stalls does not end for a while.
+      await unlessAborted(database.query('select 1'), signal)
       return
     } catch (error) {
-      signal?.throwIfAborted()
+      signal.throwIfAborted()
       const failure = databaseError(error, database.address)
       if (failure instanceof ConfigurationError) throw failure
       logger.warn({ reason: failure.message, retryInMs: pauseMs }, 'waiting for the database')

@@ -25,6 +25,8 @@ export function writeRabbitmqConfiguration(
   )
   const inherited = Object.entries(process.env).filter(([key]) => !/^(RABBITMQ|ERL)_/.test(key))
   const oneInterface = `-kernel inet_dist_use_interface {${host.replaceAll('.', ',')}}`
+  // Erlang starts a port mapper where it finds none, such as one whose node is being ended, and that one would stay for ever.
+  const erlArgs = `-start_epmd false ${oneInterface}`
   return {
     ...Object.fromEntries(inherited),
     // Erlang reads the cookie from here.
@@ -46,7 +48,7 @@ export function writeRabbitmqConfiguration(
     // Makes the start script become the Erlang machine instead of waiting for it, so that its pid is the node's.
     RABBITMQ_ALLOW_INPUT: 'true',
     RABBITMQ_SERVER_START_ARGS: '-noinput +B i',
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: oneInterface,
-    RABBITMQ_CTL_ERL_ARGS: oneInterface,
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: erlArgs,
+    RABBITMQ_CTL_ERL_ARGS: erlArgs,
   }
 }

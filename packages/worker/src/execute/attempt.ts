@@ -15,6 +15,19 @@ export interface Attempt extends HandlerAttempt {
   readonly startedAtMs: number
 }
 
+/** What events and heartbeats say about an attempt. */
+export function attemptFacts({ unit: { message }, item }: Pick<Attempt, 'unit' | 'item'>) {
+  return {
+    taskId: item.id,
+    chain: message.chain,
+    task: message.task,
+    ...(item.block !== undefined && { block: item.block.number }),
+    ...(message.generation !== undefined && { generation: message.generation }),
+    attempt: message.attempt,
+    postpones: message.postpones,
+  }
+}
+
 export function createAttempt(unit: WorkUnit, item: TaskItem, startedAtMs: number): Attempt {
   return { unit, item, startedAtMs, abort: new AbortController() }
 }

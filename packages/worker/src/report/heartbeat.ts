@@ -7,7 +7,7 @@ import {
   type Heartbeat as HeartbeatMessage,
   type Logger,
 } from '@blockmill/core'
-import type { Attempt } from '../execute/attempt.ts'
+import { type Attempt, attemptFacts } from '../execute/attempt.ts'
 import { isoTime } from '../settle/settlement-plan.ts'
 
 export type { HeartbeatMessage }
@@ -108,15 +108,6 @@ export function createHeartbeat({
   }
 }
 
-function runningTask({ unit: { message }, item, startedAtMs }: Attempt) {
-  return {
-    taskId: item.id,
-    chain: message.chain,
-    task: message.task,
-    ...(item.block !== undefined && { block: item.block.number }),
-    ...(message.generation !== undefined && { generation: message.generation }),
-    attempt: message.attempt,
-    postpones: message.postpones,
-    startedAt: isoTime(startedAtMs),
-  }
+function runningTask(attempt: Attempt) {
+  return { ...attemptFacts(attempt), startedAt: isoTime(attempt.startedAtMs) }
 }

@@ -10,7 +10,7 @@ import {
   type TaskEvent,
   type TaskMessage,
 } from '@blockmill/core'
-import type { Attempt } from '../execute/attempt.ts'
+import { type Attempt, attemptFacts } from '../execute/attempt.ts'
 import type { Outcome } from '../execute/outcome.ts'
 
 /** What an outcome leads to: the event that reports it and, unless the task has ended, the message that carries it on. */
@@ -96,17 +96,8 @@ export function planSettlement(
 }
 
 /** What every event says about its attempt. */
-export function eventFacts({ unit: { message }, item }: Pick<Attempt, 'unit' | 'item'>, nowMs: number) {
-  return {
-    taskId: item.id,
-    chain: message.chain,
-    task: message.task,
-    ...(item.block !== undefined && { block: item.block.number }),
-    ...(message.generation !== undefined && { generation: message.generation }),
-    attempt: message.attempt,
-    postpones: message.postpones,
-    at: isoTime(nowMs),
-  }
+export function eventFacts(attempt: Pick<Attempt, 'unit' | 'item'>, nowMs: number) {
+  return { ...attemptFacts(attempt), at: isoTime(nowMs) }
 }
 
 export function isoTime(unixMs: number): string {

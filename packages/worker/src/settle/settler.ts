@@ -1,6 +1,6 @@
 import {
   type Broker,
-  DEAD_HEADERS,
+  deadLetter,
   type DeadReason,
   type Delivery,
   exactStep,
@@ -44,9 +44,6 @@ export interface SettlerOptions {
   readonly events: EventBatcher
   readonly ladder: readonly number[]
 }
-
-/** Error texts travel in a header, and a broker's frame holds all headers at once. */
-const MAX_HEADER_TEXT = 2_000
 
 /**
  * The one place where messages are settled, in the order that nothing can be lost in: publish what follows, wait for the
@@ -110,20 +107,8 @@ export function createSettler({ worker, broker, publish, events, ladder }: Settl
     },
 
     bury(delivery, { reason, error, part }, onConfirmed) {
-      const published = publish({
-        exchange: topology.exchanges.dead,
-        routingKey: delivery.routingKey,
-        body: part === undefined ? delivery.body : taskMessageCodec.encode(part),
-        type: delivery.type ?? TASK_MESSAGE_TYPE,
-        ...(delivery.messageId !== undefined && { messageId: delivery.messageId }),
-        // Only these: the broker's own x-death headers, sent back to it, make it see cycles where there are none.
-        headers: {
-          [DEAD_HEADERS.reason]: reason,
-          [DEAD_HEADERS.error]: error.slice(0, MAX_HEADER_TEXT),
-          [DEAD_HEADERS.queue]: delivery.queue,
-          [DEAD_HEADERS.worker]: worker,
-        },
-      })
+      const body = part === undefined ? delivery.body : taskMessageCodec.encode(part)
+      const published = publish(deadLetter(topology, delivery, { reason, error, worker, body }))
       confirm(published, onConfirmed)
     },
 
