@@ -1,10 +1,20 @@
-import { type AnyTaskDefinition, HEADS, RetryableError } from '@blockmill/core'
+import {
+  type AnyTaskDefinition,
+  type BlockHeader,
+  type Broker,
+  type ChainSource,
+  difference,
+  type Head,
+  HEADS,
+  RetryableError,
+} from '@blockmill/core'
 
 import { failureFields } from './failure-fields.ts'
 import { BackFiller } from './backfill/back-filler.ts'
 import type { BackfillStore } from './backfill/backfill-store.ts'
 import { createOpenCoverage } from './backfill/fillable-coverage.ts'
 import { backoffMs } from './backoff.ts'
+import { createHeadRecord, type HeadRecord, type HeadStore } from './chain/head-record.ts'
 import type { Heads } from './chain/head-watcher.ts'
 import type { Coverage, CoverageKey, CoverageStore } from './coverage/coverage-store.ts'
 import { type CoverageWriter, createCoverageWriter } from './coverage/coverage-writer.ts'
@@ -13,14 +23,22 @@ import { createTaskCoverage, type TaskCoverage } from './coverage/task-coverage.
 import type { FollowerPorts } from './follower/follower-ports.ts'
 import { TaskFollower } from './follower/task-follower.ts'
 import type { ResolvedArgs } from './planner/resolve-args.ts'
+import type { Reconciler } from './reconciler/reconciler.ts'
+import { createLatestBranch, type LatestBranch, type LatestBranchPorts } from './reorg/latest-branch.ts'
 import type { SchedulerMetrics } from './scheduler-metrics.ts'
 import { unlessAborted } from './unless-aborted.ts'
 import { pause } from './wake-up.ts'
 
-export interface LeadershipOptions extends Omit<FollowerPorts, 'stopping' | 'abandoned' | 'onLeaseLost'> {
+export interface LeadershipOptions
+  extends Omit<FollowerPorts, 'stopping' | 'abandoned' | 'onLeaseLost' | 'source' | 'latest'>, LatestBranchPorts {
+  readonly source: ChainSource
+  readonly broker: FollowerPorts['broker'] & Pick<Broker, 'listen'>
   readonly store: CoverageStore
+  readonly headStore: HeadStore
   readonly backfills: BackfillStore
   readonly metrics: SchedulerMetrics
+  /** Publishes tasks again whose messages are gone. */
+  readonly reconciler?: Pick<Reconciler, 'run'> | undefined
   readonly definitions: readonly AnyTaskDefinition[]
   readonly headsAtStart: Heads
   /** Applies to the arguments that each task has at first. */
@@ -41,8 +59,8 @@ export interface FollowedTask {
  * What a scheduler does while it leads: sends a follower after each task, on the coverage that is on record, and runs
  * back-fill beside them.
  *
- * Loading: reads the coverage, until the database answers. Following: passes each new head on to the followers. Over: the
- * lease is lost, and everything under way is given up at once; or `stop()` was called, and steps under way may end first.
+ * Loading: reads the coverage, until the database answers. Following: passes each new head on to the followers; to those on
+ * `latest` when the branch that they follow has come so far. Over: the lease is lost, and everything under way is given up at once; or `stop()` was called, and steps under way may end first.
  */
 export class Leadership {
   readonly #options: LeadershipOptions
@@ -53,18 +71,31 @@ export class Leadership {
   readonly #writer: CoverageWriter
   readonly #followers: readonly TaskFollower[]
   readonly #backFiller: BackFiller
+  readonly #branch: LatestBranch
+  readonly #headRecord: HeadRecord
   #heads: Heads
 
   constructor(options: LeadershipOptions) {
     this.#options = options
     this.#heads = options.headsAtStart
     this.#writer = createCoverageWriter({ ...options, signal: this.#abandoned.signal })
-    const ports: FollowerPorts = {
-      ...options,
+    const state = {
       stopping: this.#stopping.signal,
       abandoned: this.#abandoned.signal,
       onLeaseLost: () => this.abandon(),
     }
+    this.#headRecord = createHeadRecord({ ...options, ...state, store: options.headStore })
+    this.#branch = createLatestBranch({
+      ...options,
+      ...state,
+      heads: () => this.#heads,
+      names: () => this.#namesOnLatest(),
+      inTurn: (write) => this.#writer.inTurn(write),
+      onTip: (number) => this.#followTo('latest', number),
+      onReorg: ({ ancestor }) => this.#invalidate(ancestor + 1),
+      onReorganised: ({ ancestor }) => this.#retract(ancestor + 1),
+    })
+    const ports: FollowerPorts = { ...options, ...state, source: this.#branch.source, latest: this.#branch }
     this.#followers = options.definitions.map(
       (definition) => new TaskFollower({ definition, ports, coverageOf: this.#coverageOf.bind(this) }),
     )
@@ -87,15 +118,22 @@ export class Leadership {
     await this.#loadCoverage()
     this.#warnWhenChainIsBelow(heads())
     this.follow(heads())
-    await Promise.all([...this.#followers, this.#backFiller].map((one) => one.run()))
+    this.look(heads().latest)
+    const running = [...this.#followers, this.#backFiller, this.#branch, this.#headRecord]
+    const reconciling = this.#options.reconciler?.run(this.#stopping.signal, this.#abandoned.signal)
+    await Promise.all([...running.map((one) => one.run()), reconciling])
   }
 
+  /** The tips have moved. Tasks on `latest` follow once the branch is on record. */
   follow(heads: Heads): void {
     this.#heads = heads
-    for (const [index, follower] of this.#followers.entries()) {
-      const definition = this.#options.definitions[index] as AnyTaskDefinition
-      follower.follow(heads[definition.head].number)
-    }
+    this.#headRecord.see(heads)
+    this.#followTo('finalized', heads.finalized.number)
+  }
+
+  /** The newest block as it was seen, also when it is the same as before, or lower. */
+  look(latest: BlockHeader): void {
+    this.#branch.look(latest)
   }
 
   followedTasks(): readonly FollowedTask[] {
@@ -114,6 +152,36 @@ export class Leadership {
   abandon(): void {
     this.#stopping.abort()
     this.#abandoned.abort()
+  }
+
+  #followTo(head: Head, number: number): void {
+    for (const [index, follower] of this.#followers.entries()) {
+      if (this.#options.definitions[index]?.head === head) follower.follow(number)
+    }
+  }
+
+  #onLatest(): TaskCoverage[] {
+    return [...this.#registered.values()].filter(({ head }) => head === 'latest')
+  }
+
+  #namesOnLatest(): readonly string[] {
+    const known = [...this.#recorded.values(), ...this.#onLatest()].filter(({ head }) => head === 'latest')
+    return [...new Set(known.map(({ task }) => task))]
+  }
+
+  /** The chain is about to replace the blocks from this one on. */
+  #invalidate(from: number): void {
+    for (const coverage of this.#onLatest()) coverage.invalidate(from)
+    for (const [key, coverage] of this.#recorded) {
+      if (coverage.head !== 'latest') continue
+      const evaluated = difference(coverage.evaluated, [{ from, to: Number.MAX_SAFE_INTEGER }])
+      this.#recorded.set(key, { ...coverage, evaluated })
+    }
+  }
+
+  /** It has, and that is on record. */
+  #retract(from: number): void {
+    for (const coverage of this.#onLatest()) coverage.retract(from)
   }
 
   async #loadCoverage(): Promise<void> {

@@ -16,6 +16,12 @@ export interface SchedulerMetrics {
   headSeen(head: Head, header: BlockHeader): void
   /** The chain source was made to go on with another endpoint, because no new head was seen. */
   chainReset(): void
+  /** The chain has replaced so many of the newest blocks. */
+  reorganised(depth: number): void
+  /** The chain has replaced more blocks than are kept. */
+  reorganisedTooDeep(): void
+  /** Tasks of replaced blocks were reported as orphaned. */
+  orphaned(task: string): void
   scheduled(message: TaskMessage): void
   conditionFailed(task: string): void
   /** Starts the clock of one coverage write; call what it returns when the write is done. */
@@ -68,6 +74,32 @@ export function createSchedulerMetrics({ registry, chain, heights }: SchedulerMe
     registers,
   })
   chainResets.inc({ chain }, 0)
+  const reorgs = new Counter({
+    name: 'blockmill_reorgs_total',
+    help: 'Reorganisations of the newest blocks.',
+    labelNames: ['chain'],
+    registers,
+  })
+  const reorgDepth = new Histogram({
+    name: 'blockmill_reorg_depth_blocks',
+    help: 'Blocks that a reorganisation has replaced.',
+    labelNames: ['chain'],
+    buckets: [1, 2, 3, 5, 10, 20, 50, 100, 500, 1_000],
+    registers,
+  })
+  const deepReorgs = new Counter({
+    name: 'blockmill_deep_reorgs_total',
+    help: 'Reorganisations of more blocks than are kept: a person should look.',
+    labelNames: ['chain'],
+    registers,
+  })
+  for (const counter of [reorgs, deepReorgs]) counter.inc({ chain }, 0)
+  const orphaned = new Counter({
+    name: 'blockmill_tasks_orphaned_total',
+    help: 'Tasks that were reported as orphaned, because the chain has replaced their blocks.',
+    labelNames: ['chain', 'task'],
+    registers,
+  })
   const scheduled = new Counter({
     name: 'blockmill_tasks_scheduled_total',
     help: 'Tasks that the broker has confirmed.',
@@ -98,6 +130,12 @@ export function createSchedulerMetrics({ registry, chain, heights }: SchedulerMe
   return {
     headSeen: (head, { number }) => heads[head].set({ chain }, number),
     chainReset: () => chainResets.inc({ chain }),
+    reorganised(depth) {
+      reorgs.inc({ chain })
+      reorgDepth.observe({ chain }, depth)
+    },
+    reorganisedTooDeep: () => deepReorgs.inc({ chain }),
+    orphaned: (task) => orphaned.inc({ chain, task }),
     scheduled: ({ task, queue, lane, cause, items }) =>
       scheduled.inc({ chain, task, queue, lane, cause }, items.length),
     conditionFailed: (task) => conditionErrors.inc({ chain, task }),

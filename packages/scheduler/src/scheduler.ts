@@ -19,12 +19,17 @@ import { createBackfillStore } from './backfill/backfill-store.ts'
 import { failureFields } from './failure-fields.ts'
 import { backoffMs } from './backoff.ts'
 import { bindGenesis } from './chain/genesis-binding.ts'
+import { createHeadStore } from './chain/head-record.ts'
 import { type Heads, HeadWatcher } from './chain/head-watcher.ts'
 import { type CoverageStore, createCoverageStore } from './coverage/coverage-store.ts'
 import type { StartMode } from './coverage/start-block.ts'
 import { Leadership } from './leadership.ts'
 import { leadWhileHeld } from './lease/lease.ts'
 import { createQueuePressure, type QueuePressure } from './pressure/queue-pressure.ts'
+import type { Reconciler } from './reconciler/reconciler.ts'
+import { createSchedulerReconciler, type ReconcilerConfig } from './reconciler/scheduler-reconciler.ts'
+import { createBranchStore } from './reorg/branch-store.ts'
+import { createOrphanStore } from './reorg/orphan-store.ts'
 import { createSchedulerMetrics, type SchedulerMetrics, type TaskHeight } from './scheduler-metrics.ts'
 import { createSql, type Sql } from './sql.ts'
 import { syncTasks } from './synced-tasks.ts'
@@ -32,7 +37,7 @@ import { unlessAborted } from './unless-aborted.ts'
 import { pause } from './wake-up.ts'
 
 /** How a scheduler is set up. */
-export interface SchedulerConfig {
+export interface SchedulerConfig extends ReconcilerConfig {
   /** The chain's name: part of every task id, bound to the chain's genesis hash. */
   readonly chain: string
   /** Default `resume`. */
@@ -47,6 +52,8 @@ export interface SchedulerConfig {
   readonly queueWindow?: number
   /** Blocks looked back at and back-filled wait while more messages than this wait for the monitor. Default 200,000. */
   readonly monitorLimit?: number
+  /** Most blocks below the head whose hashes are kept, to find out which a reorganisation has replaced. Default 10,000. */
+  readonly reorgWindow?: number
   /** How long `stop()` lets steps under way end before it gives them up. Default 5,000 ms. */
   readonly graceMs?: number
   /** How long a lease lasts that is not renewed. Default 6,000 ms. */
@@ -95,6 +102,7 @@ export class Scheduler {
   readonly #stopping = new AbortController()
   /** Tasks that this process has put on record: the start mode does not apply to them a second time. */
   readonly #started = new Set<AnyTaskDefinition>()
+  #reconciler: Reconciler | undefined
   #leadership: Leadership | undefined
   #starting: Promise<void> | undefined
   #running: Promise<void> | undefined
@@ -120,6 +128,7 @@ export class Scheduler {
       pollIntervalMs: config.pollIntervalMs ?? 1_000,
       noNewHeadTimeoutMs: config.noNewHeadTimeoutMs,
       onHeads: (heads) => this.#leadership?.follow(heads),
+      onLook: (latest) => this.#leadership?.look(latest),
       logger,
       metrics: this.#metrics,
     })
@@ -204,6 +213,9 @@ export class Scheduler {
     const { chain, leaseTtlMs } = config
     const holder = `${hostname()}:${process.pid}:${crypto.randomUUID().slice(0, 8)}`
     const lease = { sql: this.#sql, chain, holder, logger, ...(leaseTtlMs !== undefined && { ttlMs: leaseTtlMs }) }
+    const { now = Date.now } = this.#options
+    // One for all of its leaderships, because it remembers what it has published.
+    this.#reconciler = createSchedulerReconciler({ ...this.#options, sql: this.#sql, definitions: tasks, now })
     while (!signal.aborted) {
       try {
         await leadWhileHeld(lease, signal, (token, lost) =>
@@ -227,7 +239,13 @@ export class Scheduler {
       metrics: this.#metrics,
       store: this.#store,
       backfills: createBackfillStore({ sql: this.#sql, chain: config.chain, token }),
+      headStore: createHeadStore({ sql: this.#sql, chain: config.chain }),
+      branches: createBranchStore({ sql: this.#sql, chain: config.chain }),
+      orphans: createOrphanStore({ sql: this.#sql, chain: config.chain }),
+      reorgWindow: config.reorgWindow,
+      onRewind: (latest) => this.#watcher.rewind(latest),
       definitions: tasks,
+      reconciler: this.#reconciler,
       defaultMaxAttempts: config.maxAttempts ?? 3,
       pressure: this.#pressure,
       now,

@@ -9,6 +9,7 @@ import { createQueuePressure } from '../src/pressure/queue-pressure.ts'
 import { createSchedulerMetrics } from '../src/scheduler-metrics.ts'
 import { createRecordingBroker, type RecordingBroker } from './recording-broker.ts'
 import { createMemoryBackfillStore, type MemoryBackfillStore } from './memory-backfill-store.ts'
+import { createMemoryBranchStore, type MemoryBranchStore } from './memory-branch-store.ts'
 import { createMemoryCoverageStore, type MemoryCoverageStore } from './memory-coverage-store.ts'
 
 export interface HarnessOptions {
@@ -17,6 +18,9 @@ export interface HarnessOptions {
   readonly broker?: RecordingBroker
   readonly store?: MemoryCoverageStore
   readonly backfills?: MemoryBackfillStore
+  readonly branches?: MemoryBranchStore
+  readonly reorgWindow?: number
+  readonly now?: () => number
   readonly start?: StartMode
   readonly token?: number
   readonly queueWindow?: number
@@ -32,6 +36,9 @@ export async function lead({
   broker = createRecordingBroker(),
   store = createMemoryCoverageStore(),
   backfills = createMemoryBackfillStore(store),
+  branches = createMemoryBranchStore(store),
+  reorgWindow,
+  now = Date.now,
   start = 'resume',
   token = 1,
   queueWindow = 10_000,
@@ -49,6 +56,11 @@ export async function lead({
     broker,
     store,
     backfills,
+    branches,
+    orphans: { tasksToOrphan: async () => [], forget: async () => false },
+    headStore: { write: async () => undefined },
+    reorgWindow,
+    onRewind: () => undefined,
     logger,
     metrics: createSchedulerMetrics({ registry, chain: 'dev', heights: () => [] }),
     definitions: tasks,
@@ -58,7 +70,7 @@ export async function lead({
     token,
     defaultMaxAttempts: 3,
     pressure: createQueuePressure({ broker, window: queueWindow, monitorLimit }),
-    now: Date.now,
+    now,
   })
   const over = leadership.run(() => headsAtStart)
   await settle()
@@ -66,13 +78,16 @@ export async function lead({
     chain,
     broker,
     store,
+    branches,
     registry,
     leadership,
     /** Resolves when the leadership is over. */
     over,
     /** Lets the scheduler see the chain's heads as they are now, and do everything that is due. */
     look: async () => {
-      leadership.follow(await heads())
+      const seen = await heads()
+      leadership.follow(seen)
+      leadership.look(seen.latest)
       await settle()
     },
     stop: async () => {

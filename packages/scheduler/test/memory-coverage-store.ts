@@ -1,4 +1,4 @@
-import { type BlockSet, RetryableError, union } from '@blockmill/core'
+import { type BlockSet, difference, RetryableError, union } from '@blockmill/core'
 
 import type { Coverage, CoverageKey, CoverageStore } from '../src/coverage/coverage-store.ts'
 
@@ -6,6 +6,8 @@ import type { Coverage, CoverageKey, CoverageStore } from '../src/coverage/cover
 export interface MemoryCoverageStore extends CoverageStore {
   /** How many writes there were. */
   readonly writes: number
+  /** Takes back what was evaluated on `latest` from this block on. */
+  retract(from: number): void
   of(task: string): { readonly startBlock: number; readonly evaluated: BlockSet } | undefined
   /** Only writes with this token are accepted from now on. */
   setToken(token: number): void
@@ -44,6 +46,12 @@ export function createMemoryCoverageStore(): MemoryCoverageStore {
       for (const { range, ...coverage } of ranges) {
         const row = rows.get(keyOf(coverage)) ?? { ...coverage, evaluated: [] }
         rows.set(keyOf(coverage), { ...row, evaluated: union(row.evaluated, [range]) })
+      }
+    },
+    retract(from) {
+      for (const [key, row] of rows) {
+        if (row.head !== 'latest') continue
+        rows.set(key, { ...row, evaluated: difference(row.evaluated, [{ from, to: Number.MAX_SAFE_INTEGER }]) })
       }
     },
     of: (task) => [...rows.values()].find((row) => row.task === task),

@@ -1,10 +1,23 @@
-import { type TaskMessage, taskMessageCodec } from '@blockmill/core'
+import {
+  CONTROL_MESSAGE_TYPE,
+  type ControlMessage,
+  controlMessageCodec,
+  EVENT_MESSAGE_TYPE,
+  eventMessageCodec,
+  TASK_MESSAGE_TYPE,
+  type TaskEvent,
+  type TaskMessage,
+  taskMessageCodec,
+} from '@blockmill/core'
 import { createFakeBroker, type FakeBroker } from '@blockmill/testkit'
 
 /** A broker in memory that keeps what is published, and confirms it when a test lets it. */
 export interface RecordingBroker extends FakeBroker {
   /** In the order in which they were published, confirmed or not. */
   readonly messages: readonly TaskMessage[]
+  /** Events, and orders on the control exchange, in the order in which they were published. */
+  readonly events: readonly TaskEvent[]
+  readonly orders: readonly ControlMessage[]
   /** Blocks of the messages of one task, in that order. */
   blocks(task: string): number[]
   /** With `false`, messages are no longer confirmed until it is `true` again. */
@@ -20,6 +33,8 @@ export interface RecordingBroker extends FakeBroker {
 export function createRecordingBroker(): RecordingBroker {
   const broker = createFakeBroker()
   const messages: TaskMessage[] = []
+  const events: TaskEvent[] = []
+  const orders: ControlMessage[] = []
   let confirms = Promise.withResolvers<void>()
   confirms.resolve()
   let failures: { left: number; error: Error } | undefined
@@ -28,7 +43,12 @@ export function createRecordingBroker(): RecordingBroker {
 
   // Declared as soon as the test lets go of the event loop, and so before anything is published.
   void broker.declare(broker.topology.base())
-  broker.onPublish = ({ body }) => {
+  broker.onPublish = ({ body, type }) => {
+    if (type !== TASK_MESSAGE_TYPE) {
+      if (type === EVENT_MESSAGE_TYPE) events.push(...eventMessageCodec.decode(body).events)
+      if (type === CONTROL_MESSAGE_TYPE) orders.push(controlMessageCodec.decode(body))
+      return confirms.promise
+    }
     if (failures !== undefined && failures.left > 0) {
       failures.left -= 1
       return failures.error
@@ -39,6 +59,8 @@ export function createRecordingBroker(): RecordingBroker {
 
   const recording = Object.assign(broker, {
     messages,
+    events,
+    orders,
     depthRequests: 0,
     depth: async (queue: string) => {
       depthRequests += 1

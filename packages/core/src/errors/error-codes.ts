@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   CHAIN_WRONG_GENESIS: 'An endpoint serves another chain than the one this name is bound to.',
   CHAIN_RPC_FAILED: 'The chain node answered a request with an error.',
   CHAIN_DATA_INVALID: 'The chain node answered with data that cannot be decoded.',
+  CHAIN_REORGANISED: 'The chain has replaced blocks while tasks were scheduled for them.',
   MESSAGE_INVALID: 'A message body is not what its schema says.',
   MESSAGE_TOO_LARGE: 'Arguments, a result or a message exceed their size limit.',
   RANGE_INVALID: 'A block range or batch size breaks a rule.',

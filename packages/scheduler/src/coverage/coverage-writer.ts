@@ -15,12 +15,14 @@ export interface CoverageWriter {
    * @throws RetryableError `SCHEDULER_LEASE_LOST` when the write is refused; the signal's reason when it aborts.
    */
   add(range: EvaluatedRange): Promise<void>
+  /** Does another write, after those of all ranges that were added before and before those that are added later. */
+  inTurn(write: () => Promise<void>): Promise<void>
 }
 
-interface Waiting {
-  readonly range: EvaluatedRange
-  readonly done: PromiseWithResolvers<void>
-}
+type Waiting = { readonly done: PromiseWithResolvers<void> } & (
+  | { readonly type: 'range'; readonly range: EvaluatedRange }
+  | { readonly type: 'other'; readonly write: () => Promise<void> }
+)
 
 export interface CoverageWriterOptions {
   readonly store: CoverageStore
@@ -54,13 +56,31 @@ export function createCoverageWriter({ store, token, signal, logger, metrics }: 
     }
   }
 
+  /** One other write, or all ranges that come before the next. */
+  const takeBatch = (): Waiting[] => {
+    const other = waiting.findIndex(({ type }) => type === 'other')
+    const size = other === -1 ? waiting.length : Math.max(1, other)
+    const batch = waiting.slice(0, size)
+    waiting = waiting.slice(size)
+    return batch
+  }
+
+  const wait = (one: (done: PromiseWithResolvers<void>) => Waiting): Promise<void> => {
+    const done = Promise.withResolvers<void>()
+    waiting.push(one(done))
+    // Never rejects: each failure goes to those who wait for it.
+    if (!isWriting) void writeAllWaiting()
+    return done.promise
+  }
+
   const writeAllWaiting = async (): Promise<void> => {
     isWriting = true
     while (waiting.length > 0) {
-      const batch = waiting
-      waiting = []
+      const batch = takeBatch()
       try {
-        await writeUntilStored(batch.map(({ range }) => range))
+        const [first] = batch
+        if (first?.type === 'other') await first.write()
+        else await writeUntilStored(batch.flatMap((one) => (one.type === 'range' ? [one.range] : [])))
         for (const { done } of batch) done.resolve()
       } catch (error) {
         for (const { done } of batch) done.reject(error)
@@ -70,12 +90,7 @@ export function createCoverageWriter({ store, token, signal, logger, metrics }: 
   }
 
   return {
-    add(range) {
-      const done = Promise.withResolvers<void>()
-      waiting.push({ range, done })
-      // Never rejects: each failure goes to those who wait for it.
-      if (!isWriting) void writeAllWaiting()
-      return done.promise
-    },
+    add: (range) => wait((done) => ({ type: 'range', range, done })),
+    inTurn: (write) => wait((done) => ({ type: 'other', write, done })),
   }
 }

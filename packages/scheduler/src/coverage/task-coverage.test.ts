@@ -14,7 +14,7 @@ const coverageWith = (add: () => Promise<void> = async () => undefined) =>
       liveFrom: 10,
       evaluated: [{ from: 10, to: 19 }],
     },
-    { add },
+    { add, inTurn: (write) => write() },
   )
 const all: BlockRange = { from: 10, to: 50 }
 

@@ -1,4 +1,13 @@
-import { type BlockRange, type BlockSet, gaps, type Head, type JsonObject, union } from '@blockmill/core'
+import {
+  type BlockRange,
+  type BlockSet,
+  difference,
+  gaps,
+  type Head,
+  type JsonObject,
+  RetryableError,
+  union,
+} from '@blockmill/core'
 
 import type { FollowedCoverage } from './coverage-store.ts'
 import type { CoverageWriter } from './coverage-writer.ts'
@@ -20,20 +29,45 @@ export interface TaskCoverage {
   readonly evaluated: BlockSet
   /** The blocks of a range that are neither evaluated nor claimed. */
   missing(range: BlockRange): BlockSet
-  /** Keeps others off these blocks until what is returned is called. */
+  /** Keeps others off these blocks until what is returned is called. Whoever plans blocks claims them first. */
   claim(range: BlockRange): () => void
   /**
-   * Stores a range as evaluated. Resolves and rejects as its `CoverageWriter` does.
+   * Throws when what was planned for these blocks is void, because the chain has replaced them since they were claimed.
+   *
+   * @throws RetryableError `CHAIN_REORGANISED`.
+   */
+  assertCurrent(range: BlockRange): void
+  /**
+   * Stores a range as evaluated. Resolves and rejects as its `CoverageWriter` does, and rejects as `assertCurrent` throws.
    *
    * @param store stores it in the writer's place, together with what else is to be stored in the same statement.
    */
   add(range: BlockRange, store?: () => Promise<void>): Promise<void>
+  /** The chain is about to replace the blocks from this one on: whatever is claimed of them now is void. */
+  invalidate(from: number): void
+  /** The record no longer says that the blocks from this one on were evaluated. */
+  retract(from: number): void
+}
+
+interface Claim extends BlockRange {
+  /** First block for which the claim is void. */
+  voidFrom: number
 }
 
 export function createTaskCoverage(recorded: FollowedCoverage, writer: CoverageWriter): TaskCoverage {
   const { task, argsHash, args, head, startBlock, liveFrom } = recorded
-  const claims = new Set<BlockRange>()
+  const claims = new Set<Claim>()
   let { evaluated } = recorded
+
+  const assertCurrent = (range: BlockRange): void => {
+    for (const claim of claims) {
+      const voidFrom = Math.max(claim.from, claim.voidFrom)
+      if (range.to < voidFrom || range.from > claim.to) continue
+      const blocks = `Blocks from ${voidFrom} on were replaced by the chain`
+      throw new RetryableError('CHAIN_REORGANISED', `${blocks} while '${task}' was scheduled for them.`)
+    }
+  }
+
   return {
     task,
     argsHash,
@@ -46,13 +80,21 @@ export function createTaskCoverage(recorded: FollowedCoverage, writer: CoverageW
     },
     missing: (range) => gaps(union(evaluated, [...claims]), range),
     claim(range) {
-      const claimed = { ...range }
+      const claimed = { ...range, voidFrom: Number.POSITIVE_INFINITY }
       claims.add(claimed)
       return () => void claims.delete(claimed)
     },
+    assertCurrent,
     async add(range, store = () => writer.add({ task, argsHash, args, head, startBlock, range })) {
+      assertCurrent(range)
       await store()
       evaluated = union(evaluated, [range])
+    },
+    invalidate(from) {
+      for (const claim of claims) claim.voidFrom = Math.min(claim.voidFrom, from)
+    },
+    retract(from) {
+      evaluated = difference(evaluated, [{ from, to: Number.MAX_SAFE_INTEGER }])
     },
   }
 }

@@ -62,7 +62,7 @@ export class ArgsFollower {
 
   /** All blocks up to this one are due. */
   follow(head: number): void {
-    this.#head = Math.max(this.#head, head)
+    this.#head = head
     this.#wakeUp.notify()
   }
 
@@ -122,6 +122,13 @@ export class ArgsFollower {
         onLeaseLost(error)
         return
       }
+      if (isReorganised(error)) {
+        logger.debug(
+          { range: work.range },
+          'blocks were replaced while they were scheduled; scheduling those in their place',
+        )
+        return
+      }
       const level = error instanceof RetryableError ? 'warn' : 'error'
       const retryInMs = this.#setbacks.failed(work.cause, performance.now())
       logger[level](
@@ -146,9 +153,10 @@ export class ArgsFollower {
     await unlessAborted(broker.publisher.drained(), abandoned)
     const blocks = await unlessAborted(blocksToEvaluate(source, this.#definition, range), abandoned)
     const { matches, next, failure } = await this.#evaluate(blocks.range, blocks.blockAt)
+    const evaluated = { from: range.from, to: next - 1 }
+    if (next > range.from) this.#coverage.assertCurrent(evaluated)
     await this.#publish(cause, matches.map(blocks.blockAt))
     if (next > range.from) {
-      const evaluated = { from: range.from, to: next - 1 }
       await unlessAborted(this.#coverage.add(evaluated), abandoned)
       // Something worked: the next failure is the first of its own.
       this.#setbacks.clear(cause)
@@ -176,7 +184,7 @@ export class ArgsFollower {
   }
 
   async #publish(cause: Cause, blocks: readonly ConditionBlock[]): Promise<void> {
-    const { abandoned, broker, chain, defaultMaxAttempts, metrics, now, pressure } = this.#ports
+    const { abandoned, broker, chain, defaultMaxAttempts, metrics, now, pressure, latest } = this.#ports
     const messages = planMessages({
       chain,
       definition: this.#definition,
@@ -185,7 +193,9 @@ export class ArgsFollower {
       cause,
       scheduledAt: new Date(now()),
       defaultMaxAttempts,
+      generationOf: (block) => latest.generationOf(block),
     })
+    latest.remember(messages)
     for (const { queue, lane } of messages) pressure.published(queue, lane, 1)
     await unlessAborted(publishTasks(broker, messages), abandoned)
     for (const message of messages) metrics.scheduled(message)
@@ -202,4 +212,8 @@ export class ArgsFollower {
     if (rangeSize(range) <= FAR_BEHIND_BLOCKS) return true
     return !(await unlessAborted(pressure.isFull(queue, laneOf(priority)), abandoned))
   }
+}
+
+function isReorganised(error: unknown): boolean {
+  return error instanceof RetryableError && error.code === 'CHAIN_REORGANISED'
 }

@@ -25,7 +25,7 @@ export interface BlocksToEvaluate {
  * @throws RetryableError when the hashes cannot be read, or the endpoint that answers does not have the first block yet.
  */
 export async function blocksToEvaluate(
-  source: ChainSource,
+  source: Pick<ChainSource, 'hashes'>,
   { head, condition }: AnyTaskDefinition,
   range: BlockRange,
 ): Promise<BlocksToEvaluate> {

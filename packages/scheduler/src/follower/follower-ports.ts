@@ -1,12 +1,15 @@
 import type { AnyChainAccess, Broker, ChainSource, Logger } from '@blockmill/core'
 
 import type { QueuePressure } from '../pressure/queue-pressure.ts'
+import type { LatestBlocks } from '../reorg/latest-branch.ts'
 import type { SchedulerMetrics } from '../scheduler-metrics.ts'
 
 /** What followers work with while their scheduler leads. */
 export interface FollowerPorts {
   readonly chain: string
-  readonly source: ChainSource
+  /** Hashes of the branch that tasks on `latest` follow. */
+  readonly source: Pick<ChainSource, 'hashes'>
+  readonly latest: LatestBlocks
   /** What conditions read the chain through. */
   readonly access: AnyChainAccess | undefined
   readonly broker: Pick<Broker, 'publisher' | 'topology' | 'depth'>

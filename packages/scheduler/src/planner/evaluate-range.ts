@@ -14,7 +14,7 @@ import { evaluateBlocks } from './evaluate-blocks.ts'
 import { type SettledEvaluation, settleAnswers } from './settle-answers.ts'
 
 export interface RangeToEvaluate {
-  readonly source: ChainSource
+  readonly source: Pick<ChainSource, 'hashes'>
   /** What conditions read the chain through. */
   readonly access: AnyChainAccess | undefined
   readonly definition: AnyTaskDefinition
