@@ -3,15 +3,17 @@ import { parseArgs } from 'node:util'
 
 import { benchBackfill } from './src/backfill.ts'
 import { benchCoverage } from './src/coverage.ts'
+import { benchDecode } from './src/decode.ts'
 import { benchPlanner } from './src/planner.ts'
 import { isReached, printResults, type Result } from './src/report.ts'
 import { benchTracked } from './src/tracked.ts'
 import { benchWorker } from './src/worker.ts'
 
-const HELP = `npm run bench -- [planner] [tracked] [worker] [backfill] [coverage] [--tasks 20000]
+const HELP = `npm run bench -- [planner] [decode] [tracked] [worker] [backfill] [coverage] [--tasks 20000]
                      [--blocks 1000000] [--json]
 
   planner   evaluations of conditions in a second, on one core
+  decode    CPU time of a Substrate block and its events, decoded with a runtime from the cache
   tracked   tasks from the chain's head to their record as succeeded, on a real broker and database,
             next to the same messages with bare amqplib in the same run
   worker    latency of an idle worker next to bare amqplib, tasks that fail once next to tasks that do not,
@@ -27,6 +29,7 @@ const HELP = `npm run bench -- [planner] [tracked] [worker] [backfill] [coverage
 
 const BENCHMARKS = {
   planner: () => benchPlanner(),
+  decode: () => benchDecode(),
   tracked: (tasks: number) => benchTracked({ tasks }),
   worker: () => benchWorker(),
   backfill: (_tasks: number, blocks: number) => benchBackfill({ blocks }),

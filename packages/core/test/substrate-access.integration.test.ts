@@ -158,21 +158,27 @@ describe('after a request that failed once', () => {
     block.hash = String(await connection.send('chain_getBlockHash', [block.number]))
   })
 
-  it('the API by itself never reads that block again, because it memoizes the rejected registry', async () => {
+  it('the API by itself never reads that block or its state again, because it memoizes the rejected registry', async () => {
     const api = await naiveApi(new UncachedProvider(chain.url))
     chain.faults.fail({ method: 'chain_getHeader', block: block.number })
-    await expect(api.rpc.chain.getBlock(block.hash)).rejects.toThrow('Injected failure')
-    await expect(api.rpc.chain.getBlock(block.hash)).rejects.toThrow('Injected failure')
+    for (let attempt = 1; attempt <= 3; attempt += 1) {
+      await expect(api.rpc.chain.getBlock(block.hash)).rejects.toThrow('Injected failure')
+      const queries = (await api.at(block.hash)).query
+      await expect(queries.timestamp.now()).rejects.toThrow('Injected failure')
+    }
   })
 
-  it("the provider's cache keeps answering with the rejection", async () => {
-    const provider = new WsProvider(chain.url)
-    onTestFinished(() => provider.disconnect())
-    await provider.isReady
-    chain.faults.fail({ method: 'state_getStorage', block: block.number })
-    await expect(provider.send('state_getStorage', [TIMESTAMP_NOW, block.hash], true)).rejects.toThrow('Injected')
-    await expect(provider.send('state_getStorage', [TIMESTAMP_NOW, block.hash], true)).rejects.toThrow('Injected')
-  })
+  it.each([undefined, 0])(
+    "the provider's cache keeps answering with the rejection, with capacity %j",
+    async (capacity) => {
+      const provider = new WsProvider(chain.url, undefined, undefined, undefined, capacity)
+      onTestFinished(() => provider.disconnect())
+      await provider.isReady
+      chain.faults.fail({ method: 'state_getStorage', block: block.number })
+      await expect(provider.send('state_getStorage', [TIMESTAMP_NOW, block.hash], true)).rejects.toThrow('Injected')
+      await expect(provider.send('state_getStorage', [TIMESTAMP_NOW, block.hash], true)).rejects.toThrow('Injected')
+    },
+  )
 
   it.each(['chain_getBlockHash', 'chain_getBlock', 'state_getRuntimeVersion', 'state_getMetadata', 'system_chain'])(
     'a block is read again at once, though %s failed',
@@ -183,6 +189,17 @@ describe('after a request that failed once', () => {
       expect((await access.block(block.number)).hash).toBe(block.hash)
     },
   )
+
+  it('a block that failed ten times is read the eleventh time, with its events and its API', async () => {
+    const access = freshAccess()
+    chain.faults.fail({ method: 'chain_getHeader', block: block.number, times: 10 })
+    for (let attempt = 1; attempt <= 5; attempt += 1) {
+      await expect(access.events(block)).rejects.toBeInstanceOf(RetryableError)
+      await expect(access.at(block)).rejects.toBeInstanceOf(RetryableError)
+    }
+    expect((await access.events(block)).length).toBeGreaterThan(0)
+    expect((await (await access.at(block)).query.timestamp.now()).toNumber()).toBeGreaterThan(0)
+  })
 
   it.each(['chain_getHeader', 'state_getStorage', 'state_getRuntimeVersion'])(
     'events are read again at once, though %s failed',
