@@ -8,7 +8,8 @@ export interface BarOutput {
 
 /** Shows how far something long is, with its rate and when it will be done. */
 export interface ProgressBar {
-  show(progress: { readonly done: number; readonly total: number }): void
+  /** @param progress `perSecond` where somebody else measures the rate; else it is that since the bar was made. */
+  show(progress: { readonly done: number; readonly total: number; readonly perSecond?: number }): void
   /** Takes the bar away. What was written as lines stays. */
   end(): void
 }
@@ -34,12 +35,13 @@ export function createProgressBar({ output, unit, now = () => performance.now() 
   let isShown = false
 
   return {
-    show({ done, total }) {
+    show({ done, total, perSecond }) {
       const at = now()
       if (at - shownAt < (isLive ? DRAW_EVERY_MS : PLAIN_LINE_MS)) return
       shownAt = at
       isShown = true
-      const text = describe(done, total, unit, (at - startedAt) / 1_000)
+      const seconds = (at - startedAt) / 1_000
+      const text = describe(done, total, unit, perSecond ?? (seconds === 0 ? 0 : done / seconds))
       output.write(isLive ? `\r\u001B[2K${bar(done, total)} ${text}` : `${text}\n`)
     },
     end() {
@@ -54,9 +56,8 @@ function bar(done: number, total: number): string {
   return `[${'#'.repeat(filled)}${'-'.repeat(WIDTH - filled)}]`
 }
 
-function describe(done: number, total: number, unit: string, seconds: number): string {
+function describe(done: number, total: number, unit: string, rate: number): string {
   const percent = total === 0 ? 100 : Math.floor((done / total) * 100)
-  const rate = seconds === 0 ? 0 : done / seconds
   const left = rate === 0 ? '' : `, ${formatDuration(Math.ceil((total - done) / rate) * 1_000)} left`
   return `${percent} %, ${done} of ${total} ${unit}, ${Math.round(rate)}/s${left}`
 }

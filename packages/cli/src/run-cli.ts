@@ -1,6 +1,7 @@
 import { BlockmillError } from '@blockmill/core'
 import { Command, CommanderError } from 'commander'
 
+import { addBackfillCommands } from './commands/backfill-commands.ts'
 import { addCancelCommand } from './commands/cancel-command.ts'
 import { addConfigCommand } from './commands/config-command.ts'
 import { addDevCommands } from './commands/dev-commands.ts'
@@ -51,6 +52,7 @@ function createProgram(setStatus: SetStatus): Command {
   addEnqueueCommand(program)
   addGapsCommand(program, setStatus)
   addCancelCommand(program, setStatus)
+  addBackfillCommands(program, setStatus)
   addInspectCommands(program, setStatus)
   addQueuesCommands(program, setStatus)
   addWorkersCommands(program, setStatus)

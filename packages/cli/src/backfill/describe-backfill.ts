@@ -1,0 +1,74 @@
+import {
+  type BackfillDetail,
+  type BackfillSummary,
+  type BlockSet,
+  canonicalJson,
+  formatDuration,
+} from '@blockmill/core'
+
+import { textTable } from '../text-table.ts'
+
+const MISSING_SHOWN = 5
+
+/** Jobs as a table. */
+export function backfillsText(jobs: readonly BackfillSummary[]): string {
+  if (jobs.length === 0) return 'There is no back-fill on record.'
+  return textTable(
+    ['id', 'chain', 'task', 'from', 'to', 'state', 'done', 'total', 'blocks/s', 'left', 'note'],
+    jobs.map((job) => [
+      job.id,
+      job.chain,
+      job.task,
+      job.from,
+      job.to,
+      job.state,
+      job.done,
+      job.total ?? '-',
+      Math.round(job.blocksPerSecond),
+      left(job),
+      job.error ?? '',
+    ]),
+  )
+}
+
+/** One job, line by line. */
+export function backfillText(job: BackfillDetail): string {
+  const { tasks } = job
+  const options = [
+    ...(job.args === null ? [] : [`arguments ${canonicalJson(job.args)}`]),
+    ...(job.chunk === null ? [] : [`chunk ${job.chunk}`]),
+    ...(job.window === null ? [] : [`window ${job.window}`]),
+    ...(job.rate === null ? [] : [`at most ${job.rate} tasks/s`]),
+    ...(job.force ? ['forced'] : []),
+  ]
+  return [
+    `${job.id}: ${job.task} on ${job.chain}, blocks ${job.from} to ${job.to}${options.map((one) => `, ${one}`).join('')}`,
+    `${job.state}${job.error === null ? '' : `: ${job.error}`}`,
+    `${job.done} of ${job.total ?? '?'} blocks done, ${Math.round(job.blocksPerSecond)}/s${job.etaSeconds === null || job.etaSeconds === 0 ? '' : `, ${left(job)} left`}`,
+    `${job.scheduled} tasks scheduled; on record ${tasks.succeeded} succeeded, ${tasks.failed} failed, ${tasks.unfinished} unfinished, ${tasks.dropped} cancelled or orphaned`,
+    ...(job.parts.length === 0 ? [] : [partsTable(job)]),
+  ].join('\n')
+}
+
+function partsTable({ parts }: BackfillDetail): string {
+  return textTable(
+    ['arguments', 'done', 'total', 'tasks', 'not done'],
+    parts.map(({ args, done, total, scheduled, missing }) => [
+      canonicalJson(args),
+      done,
+      total,
+      scheduled,
+      rangesText(missing.ranges, missing.isCut),
+    ]),
+  )
+}
+
+function rangesText(ranges: BlockSet, isCut: boolean): string {
+  if (ranges.length === 0) return '-'
+  const shown = ranges.slice(0, MISSING_SHOWN).map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`))
+  return `${shown.join(', ')}${isCut || ranges.length > MISSING_SHOWN ? ', …' : ''}`
+}
+
+function left({ etaSeconds }: Pick<BackfillSummary, 'etaSeconds'>): string {
+  return etaSeconds === null ? '-' : formatDuration(Math.ceil(etaSeconds) * 1_000)
+}

@@ -1,0 +1,66 @@
+import { hostname } from 'node:os'
+
+import {
+  type AnyTaskDefinition,
+  argsProblems,
+  type BackfillJob,
+  ConfigurationError,
+  createBackfillJob,
+  createBackfills,
+  type Database,
+  discoverTasks,
+  type JsonObject,
+  NonRetryableError,
+} from '@blockmill/core'
+
+/** What is to be filled in, as it stands on the command line. */
+export interface StartOptions {
+  readonly task: string
+  readonly from: number
+  readonly to: number
+  readonly args?: JsonObject
+  readonly chunk?: number
+  readonly window?: number
+  readonly rate?: number
+  readonly force?: boolean
+}
+
+/**
+ * The job that is asked for, checked, and not on record yet.
+ *
+ * @throws ConfigurationError `TASK_UNKNOWN`; NonRetryableError `BACKFILL_INVALID` that names every rule that is broken.
+ */
+export async function backfillJobOf(
+  { chain, taskPackages }: { readonly chain: string; readonly taskPackages: readonly string[] },
+  options: StartOptions,
+): Promise<{ readonly job: BackfillJob; readonly definition: AnyTaskDefinition }> {
+  const definition = (await discoverTasks(taskPackages)).get(options.task)
+  if (definition === undefined) {
+    throw new ConfigurationError(
+      'TASK_UNKNOWN',
+      `There is no task '${options.task}' in ${taskPackages.join(', ')}. 'blockmill tasks list' shows all.`,
+    )
+  }
+  const createdBy = `command line on ${hostname()}`
+  const job = createBackfillJob({ ...options, chain, head: definition.head, createdBy }, new Date())
+  const problems = [
+    ...(definition.chains?.includes(chain) === false
+      ? [`task '${definition.name}' is for ${definition.chains.join(', ')} alone, not for chain '${chain}'`]
+      : []),
+    ...(options.args === undefined ? [] : argsProblems(options.args, definition.schema)),
+  ]
+  if (problems.length === 0) return { job, definition }
+  throw new NonRetryableError('BACKFILL_INVALID', `The back-fill cannot be started: ${problems.join('; ')}.`)
+}
+
+/** Puts a job on record. Says so when nobody is there to run it. */
+export async function startBackfill(database: Database, job: BackfillJob, warn: (text: string) => void): Promise<void> {
+  await createBackfills(database).create(job)
+  const leading = await database.query(
+    'select 1 from blockmill.scheduler_lease where chain = $1 and expires_at > clock_timestamp()',
+    [job.chain],
+  )
+  if (leading.length === 0) {
+    warn(`No scheduler leads chain '${job.chain}' at the moment: the back-fill begins when one does.`)
+  }
+}
