@@ -1,4 +1,5 @@
 import { createKeyTable } from './key-table.ts'
+import { createRecentKeys } from './recent-keys.ts'
 import type { WorkUnit } from './work-unit.ts'
 
 /** Finished units that are remembered. A redelivery follows its cut within seconds, or goes to another worker. */
@@ -24,10 +25,7 @@ export interface UnitTable {
 
 export function createUnitTable(): UnitTable {
   const units = createKeyTable<WorkUnit>(HELD_BUCKETS)
-  const finished = createKeyTable<true>(REMEMBERED)
-  /** The keys of `finished`: a ring in which the next one takes the place of the oldest. */
-  const finishedKeys: string[] = []
-  let next = 0
+  const finished = createRecentKeys(REMEMBERED)
 
   const remove = (unit: WorkUnit): void => {
     if (units.get(unit.key) === unit) units.delete(unit.key)
@@ -42,13 +40,8 @@ export function createUnitTable(): UnitTable {
     remove,
     finish(unit) {
       remove(unit)
-      if (finished.get(unit.key) === true) return
-      const oldest = finishedKeys[next]
-      if (oldest !== undefined) finished.delete(oldest)
-      finishedKeys[next] = unit.key
-      finished.set(unit.key, true)
-      next = (next + 1) % REMEMBERED
+      finished.add(unit.key)
     },
-    hasFinished: (key) => finished.get(key) === true,
+    hasFinished: (key) => finished.has(key),
   }
 }
