@@ -76,6 +76,25 @@ describe('a chain whose node', () => {
     expect(proxy.acceptedConnections).toBe(2)
   })
 
+  it('answers nothing any more although its connection is alive is left, too', async () => {
+    let isStuck = false
+    const stuck = await node({
+      chain_getBlockHash: () => (isStuck ? new Promise(() => undefined) : GENESIS),
+      system_name: () => 'stuck',
+    })
+    const good = await node({ system_name: () => 'good' })
+    const { connection, lines } = connectionTo([urlOf(stuck), urlOf(good)], {
+      genesisCheckMs: 50,
+      heartbeatMs: 50,
+      requestTimeoutMs: 200,
+    })
+    await connection.start()
+    expect(await connection.send('system_name')).toBe('stuck')
+    isStuck = true
+    await expect.poll(() => connection.send('system_name').catch(() => undefined)).toBe('good')
+    expect(lines[1]?.reason).toContain('it answers no requests any more')
+  })
+
   it('fails is replaced by one that is 50 blocks behind, whose head is then what there is', async () => {
     const [ahead, behind] = [await node(blocks(() => 1_000)), await node(blocks(() => 950))]
     const source = sourceOf([urlOf(ahead), urlOf(behind)])

@@ -154,7 +154,10 @@ describe('an endpoint that limits the rate of requests', () => {
     await connection.start()
     const failures = await Promise.allSettled(Array.from({ length: 40 }, () => connection.send('never')))
     const reasons = failures.map((failure) => (failure.status === 'rejected' ? String(failure.reason) : 'answered'))
-    expect(reasons.filter((reason) => reason.includes('did not answer never within 200 ms'))).toHaveLength(32)
-    expect(reasons.filter((reason) => reason.includes('had no room for never within 200 ms'))).toHaveLength(8)
+    const unanswered = reasons.filter((reason) => reason.includes('did not answer never within 200 ms')).length
+    const waited = reasons.filter((reason) => reason.includes('had no room for never within 200 ms')).length
+    expect(unanswered + waited).toBe(40)
+    expect(unanswered).toBeGreaterThanOrEqual(32)
+    expect(waited).toBeGreaterThan(0)
   })
 })

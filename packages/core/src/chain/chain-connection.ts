@@ -28,7 +28,7 @@ export interface ChainConnectionOptions {
   readonly requestTimeoutMs?: number
   /** How often the node is asked for a sign of life. Default 20 s. */
   readonly heartbeatMs?: number
-  /** How often the genesis hash is checked again while the same endpoint is in use. Default 60 s. */
+  /** How often the genesis hash is checked again while the same endpoint is in use, and that it answers at all. Default 60 s. */
   readonly genesisCheckMs?: number
   /** The shortest pause before an endpoint that failed is tried again. Default 200 ms. */
   readonly minBackoffMs?: number

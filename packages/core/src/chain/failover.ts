@@ -10,7 +10,7 @@ import type { JsonRpcSocket } from './json-rpc-socket.ts'
 import { openJsonRpc } from './open-json-rpc.ts'
 import { labelEndpoints, redactUrl } from './redact-url.ts'
 import { createRequestLimiter, type RequestLimiter } from './request-limiter.ts'
-import { answerOf, unreachable } from './rpc-failure.ts'
+import { answerOf, isTimeout, unreachable } from './rpc-failure.ts'
 
 export interface FailoverOptions {
   readonly protocol: ChainProtocol
@@ -90,16 +90,15 @@ export function createFailover(options: FailoverOptions): Failover {
     return made
   }
 
-  /** Asks which chain it is, and refuses another than the one that is meant. */
-  const checkGenesis = async (url: string, socket: JsonRpcSocket, limitMs: number): Promise<string> => {
+  const tellGenesis = async (socket: JsonRpcSocket): Promise<string> => {
     const { method, params } = protocol.genesisRequest
-    const answer = socket.send(method, params)
-    if (!(await within(limitMs, answer)))
-      throw unreachable(`${redactUrl(url)} did not tell its genesis hash within ${connectTimeoutMs} ms.`)
-    const found = protocol.parseGenesisHash(await answer)
+    return protocol.parseGenesisHash(await socket.send(method, params))
+  }
+
+  /** Throws when it is not the chain that is meant. The first chain is, where nobody said which. */
+  const accept = (url: string, found: string): void => {
     if (found !== (genesis ?? found)) throw wrongGenesis(url, found, genesis)
     genesis = found
-    return found
   }
 
   const connect = async (url: string): Promise<ConnectedEndpoint> => {
@@ -107,7 +106,11 @@ export function createFailover(options: FailoverOptions): Failover {
     const socket = await openJsonRpc({ ...options, url }, closing.signal)
     try {
       const leftMs = Math.max(1, began + connectTimeoutMs - performance.now())
-      const genesisHash = await checkGenesis(url, socket, leftMs)
+      const told = tellGenesis(socket)
+      if (!(await within(leftMs, told)))
+        throw unreachable(`${redactUrl(url)} did not tell its genesis hash within ${connectTimeoutMs} ms.`)
+      const genesisHash = await told
+      accept(url, genesisHash)
       return { socket, genesisHash, url, label: labelOf(url), limiter: limiterOf(url) }
     } catch (error) {
       socket.close()
@@ -128,15 +131,20 @@ export function createFailover(options: FailoverOptions): Failover {
   const hold = async (made: ConnectedEndpoint): Promise<void> => {
     const { socket, genesisHash, url, label: endpoint } = made
     let wrong: ConfigurationError | undefined
-    // Behind a URL that stays connected, or that has no connection of its own, the chain may still change.
-    const check = setInterval(() => {
-      checkGenesis(url, socket, connectTimeoutMs).catch((error: unknown) => {
+    // Behind a URL that stays connected, or that has no connection of its own, the chain may still change; and a node may be
+    // stuck although its connection is alive.
+    const check = async (): Promise<void> => {
+      if (made.limiter.pausedUntilMs > performance.now()) return
+      try {
+        accept(url, await tellGenesis(socket))
+      } catch (error) {
         // Whatever else fails here fails for all requests, and is dealt with there.
-        if (!isWrongGenesis(error)) return
-        wrong = error
-        socket.close('it serves another chain')
-      })
-    }, genesisCheckMs)
+        if (isWrongGenesis(error)) wrong = error
+        if (wrong !== undefined) socket.close('it serves another chain')
+        else if (isTimeout(error)) socket.close('it answers no requests any more')
+      }
+    }
+    const checks = setInterval(() => void check(), genesisCheckMs)
     current = made
     hasConnected = true
     spared = deferred()
@@ -151,7 +159,7 @@ export function createFailover(options: FailoverOptions): Failover {
       return message
     })
     const reason = await Promise.race([closed, spared.promise])
-    clearInterval(check)
+    clearInterval(checks)
     if (current === made) leave()
     counters.connected.set({ endpoint }, 0)
     closeWhenAnswered(socket)
