@@ -152,12 +152,13 @@ describe('an endpoint that limits the rate of requests', () => {
     const server = await node({ never: () => new Promise(() => undefined) })
     const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 200 })
     await connection.start()
-    const failures = await Promise.allSettled(Array.from({ length: 40 }, () => connection.send('never')))
+    const failures = await Promise.allSettled(Array.from({ length: 100 }, () => connection.send('never')))
     const reasons = failures.map((failure) => (failure.status === 'rejected' ? String(failure.reason) : 'answered'))
     const unanswered = reasons.filter((reason) => reason.includes('did not answer never within 200 ms')).length
     const waited = reasons.filter((reason) => reason.includes('had no room for never within 200 ms')).length
-    expect(unanswered + waited).toBe(40)
+    expect(unanswered + waited).toBe(100)
+    // Those that time out may make room for half as many at the last moment.
     expect(unanswered).toBeGreaterThanOrEqual(32)
-    expect(waited).toBeGreaterThan(0)
+    expect(waited).toBeGreaterThanOrEqual(50)
   })
 })
