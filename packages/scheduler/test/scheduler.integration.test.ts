@@ -1,16 +1,10 @@
-import { Writable } from 'node:stream'
-
 import {
   type AnyTaskDefinition,
   type Broker,
-  createBroker,
-  createLogger,
-  createMetrics,
-  createTaskRegistry,
+  createSilentLogger,
   createTopology,
   defineTask,
   everyNBlocks,
-  type Logger,
   setSize,
   type TaskMessage,
   taskMessageCodec,
@@ -20,9 +14,10 @@ import { testBroker } from '@blockmill/testkit/vitest'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
 import { createCoverageStore } from '../src/coverage/coverage-store.ts'
-import { createScheduler, type SchedulerConfig } from '../src/scheduler.ts'
+import type { SchedulerConfig } from '../src/scheduler.ts'
 import { createSql } from '../src/sql.ts'
 import { migratedDatabase, open } from './migrated-database.ts'
+import { brokerClient, createRunningScheduler } from './running-scheduler.ts'
 
 const amqp = testBroker()
 const postgres = migratedDatabase()
@@ -37,7 +32,7 @@ let messages: TaskMessage[] = []
 
 beforeAll(async () => {
   database = open(postgres.url)
-  observer = brokerClient(amqp.url, createLogger({ service: 'test', level: 'silent' }), 'observer')
+  observer = brokerClient(amqp.url, amqp.namespace, createSilentLogger(), 'observer')
   await observer.start()
   await observer.consume({
     queue: topology.monitorQueue,
@@ -60,11 +55,6 @@ beforeEach(() => {
   chainName = `chain-${(names += 1)}`
 })
 
-function brokerClient(url: string, logger: Logger, connectionName: string): Broker {
-  const reconnect = { minMs: 20, maxMs: 200 }
-  return createBroker({ url, topology, logger, connectionName, reconnect })
-}
-
 interface StartOptions {
   readonly tasks: readonly AnyTaskDefinition[]
   readonly chain: ScriptedChain
@@ -73,34 +63,8 @@ interface StartOptions {
   readonly databaseUrl?: string
 }
 
-/** A scheduler of its own broker and database connections, stopped with its test. */
-function create({ tasks, chain, config, brokerUrl = amqp.url, databaseUrl = postgres.url }: StartOptions) {
-  const lines: { readonly msg: string; readonly level: number }[] = []
-  const destination = new Writable({
-    write(line: Buffer, _, done) {
-      lines.push(JSON.parse(line.toString()))
-      done()
-    },
-  })
-  const logger = createLogger({ service: 'scheduler', level: 'debug', destination })
-  const broker = brokerClient(brokerUrl, logger, 'scheduler')
-  const ownDatabase = open(databaseUrl)
-  const metrics = createMetrics('scheduler')
-  const scheduler = createScheduler({
-    config: { chain: chainName, pollIntervalMs: 50, leaseTtlMs: 1_000, ...config },
-    logger,
-    metrics,
-    broker,
-    database: ownDatabase,
-    chain,
-    registry: createTaskRegistry(tasks.map((definition) => ({ definition, file: 'test.ts' }))),
-  })
-  const stop = async () => {
-    await scheduler.stop()
-    await Promise.all([broker.stop(), ownDatabase.close()])
-  }
-  onTestFinished(stop)
-  return { scheduler, metrics, lines, stop }
+function create({ brokerUrl = amqp.url, databaseUrl = postgres.url, ...options }: StartOptions) {
+  return createRunningScheduler({ ...options, brokerUrl, databaseUrl, chainName, namespace: amqp.namespace })
 }
 
 async function start(options: StartOptions) {

@@ -86,6 +86,38 @@ describe('createCoverageWriter', () => {
     expect(await Promise.allSettled(added)).toMatchObject(added.map(() => ({ status: 'rejected', reason: lost })))
   })
 
+  it('does another write in its turn: after what was added before, and before what is added later', async () => {
+    const { writer, writes } = setUp()
+    const order: string[] = []
+    const added = [1, 2].map((block) => writer.add(range(block)))
+    const other = Promise.withResolvers<void>()
+    const inTurn = writer.inTurn(async () => {
+      order.push(`other after ${writes.flatMap(({ blocks }) => blocks).join()}`)
+      await other.promise
+    })
+    const later = writer.add(range(3))
+    writes[0]?.end()
+    await added[0]
+    writes[1]?.end()
+    await added[1]
+    await vi.waitFor(() => expect(order).toEqual(['other after 1,2']))
+    expect(writes).toHaveLength(2)
+    other.resolve()
+    await inTurn
+    await vi.waitFor(() => expect(writes).toMatchObject([{ blocks: [1] }, { blocks: [2] }, { blocks: [3] }]))
+    writes[2]?.end()
+    await later
+  })
+
+  it('goes on after another write that fails, which fails for who asked for it', async () => {
+    const { writer, writes } = setUp()
+    const inTurn = writer.inTurn(() => Promise.reject(lost))
+    const later = writer.add(range(1))
+    await expect(inTurn).rejects.toBe(lost)
+    writes[0]?.end()
+    await later
+  })
+
   it('gives up when its signal aborts', async () => {
     const { writer, writes, abandoned } = setUp()
     const added = writer.add(range(1))

@@ -55,4 +55,28 @@ describe('createTaskCoverage', () => {
     await expect(coverage.add({ from: 20, to: 29 })).rejects.toThrow('the lease is lost')
     expect(coverage.evaluated).toEqual([{ from: 10, to: 19 }])
   })
+
+  it('refuses what was claimed before the chain replaced its blocks, and takes what was claimed after', async () => {
+    const coverage = coverageWith()
+    const release = coverage.claim({ from: 20, to: 39 })
+    coverage.invalidate(30)
+    const claimedLater = coverage.claim({ from: 40, to: 50 })
+    await expect(coverage.add({ from: 20, to: 30 })).rejects.toMatchObject({ code: 'CHAIN_REORGANISED' })
+    expect(() => coverage.assertCurrent({ from: 35, to: 36 })).toThrow('Blocks from 30 on were replaced')
+    await coverage.add({ from: 20, to: 29 })
+    await coverage.add({ from: 40, to: 50 })
+    claimedLater()
+    release()
+    await coverage.add({ from: 30, to: 39 })
+    expect(coverage.evaluated).toEqual([{ from: 10, to: 50 }])
+  })
+
+  it('misses what was taken back', () => {
+    const coverage = coverageWith()
+    coverage.retract(15)
+    expect(coverage.evaluated).toEqual([{ from: 10, to: 14 }])
+    expect(coverage.missing({ from: 10, to: 20 })).toEqual([{ from: 15, to: 20 }])
+    coverage.retract(5)
+    expect(coverage.evaluated).toEqual([])
+  })
 })
