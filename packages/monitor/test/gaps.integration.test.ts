@@ -30,7 +30,7 @@ afterAll(async () => {
   await app.close()
   await database.close()
 })
-beforeEach(() => database.query('truncate blockmill.coverage, blockmill.task'))
+beforeEach(() => database.query('truncate blockmill.coverage, blockmill.task, blockmill.chain'))
 
 async function get(path: string) {
   const response = await app.inject({ url: path, headers: { host: '127.0.0.1' } })
@@ -78,6 +78,7 @@ describe('GET /api/v1/gaps', () => {
           args: ARGS,
           head: 'finalized',
           startBlock: 90,
+          headNumber: null,
           evaluatedTo: 199,
           evaluatedCount: 90,
           missing: {
@@ -130,6 +131,33 @@ describe('GET /api/v1/gaps', () => {
       { task: 'new', evaluatedTo: null, missing: none },
       { task: 'restarted', evaluatedTo: 509, missing: none },
     ])
+  })
+
+  it('takes blocks up to the head for missing when the head went on and the task did not', async () => {
+    await cover('stuck', '{[10,100)}', { start: 10 })
+    await cover('never-ran', '{}', { start: 50 })
+    await cover('on-latest', '{[10,100)}', { start: 10, head: 'latest' })
+    await database.query(`update blockmill.coverage set updated_at = now() - interval '1 minute'`)
+    await cover('working', '{[10,100)}', { start: 10 })
+    await cover('elsewhere', '{[10,100)}', { start: 10, chain: 'other' })
+    await database.query(
+      `insert into blockmill.chain (id, genesis_hash, finalized_number, latest_number, heads_at) values ('dev', '0x', 120, 125, now())`,
+    )
+    const { gaps } = (await get('/api/v1/gaps')).body
+    expect(gaps).toMatchObject([
+      {
+        task: 'never-ran',
+        headNumber: 120,
+        evaluatedTo: null,
+        missing: { count: 71, ranges: [{ from: 50, to: 120 }] },
+      },
+      { task: 'on-latest', headNumber: 125, missing: { count: 26, ranges: [{ from: 100, to: 125 }] } },
+      { task: 'stuck', headNumber: 120, evaluatedTo: 99, missing: { count: 21, ranges: [{ from: 100, to: 120 }] } },
+      { task: 'working', headNumber: 120, evaluatedTo: 99, missing: none },
+      { task: 'elsewhere', headNumber: null, missing: none },
+    ])
+    const { coverage } = (await get('/api/v1/coverage?task=stuck')).body
+    expect(coverage).toMatchObject([{ headNumber: 120, gapCount: 21, gaps: { ranges: [{ from: 100, to: 120 }] } }])
   })
 
   it('counts all and lists a hundred ranges, the lowest, where there are more', async () => {

@@ -45,7 +45,11 @@ export function addGapsCommand(program: Command, setStatus: SetStatus): void {
     .option('--task <name>', 'only of this task')
     .option('--chain <name>', 'only of this chain')
     .option('--from <block>', 'first block that counts; default the start block of each task', blockNumber)
-    .option('--to <block>', 'last block that counts; default the highest that was evaluated', blockNumber)
+    .option(
+      '--to <block>',
+      'last block that counts; default the highest evaluated, or the head where a task is stuck',
+      blockNumber,
+    )
     .option('--strict', 'status 1 also when a task is unfinished or has failed')
     .option('--json', 'as JSON')
   addSettingOptions(command, settings).action(async ({ strict = false, json = false, ...filter }: Options) => {
@@ -99,7 +103,19 @@ function isLacking({ missing, unfinished, failed }: GapsView, strict: boolean): 
 function gapsText(gaps: readonly GapsView[]): string {
   if (gaps.length === 0) return 'No block has been evaluated yet.'
   const table = textTable(
-    ['chain', 'task', 'arguments', 'head', 'from', 'evaluated to', 'missing', 'unfinished', 'failed', 'missing blocks'],
+    [
+      'chain',
+      'task',
+      'arguments',
+      'head',
+      'from',
+      'evaluated to',
+      'head is',
+      'missing',
+      'unfinished',
+      'failed',
+      'missing blocks',
+    ],
     gaps.map((one) => [
       one.chain,
       one.task,
@@ -107,6 +123,7 @@ function gapsText(gaps: readonly GapsView[]): string {
       one.head,
       one.startBlock,
       one.evaluatedTo ?? '-',
+      one.headNumber ?? '-',
       one.missing.count,
       one.unfinished.count,
       one.failed.count,

@@ -17,7 +17,7 @@ const filters = {
   to: Type.Optional(
     Type.Number({
       ...BlockNumber,
-      description: 'last block that is counted and listed; default the highest evaluated',
+      description: 'last block that is counted and listed; default the highest that counts',
     }),
   ),
 }
@@ -51,6 +51,8 @@ const common = {
   args: Type.Unknown(),
   head: Type.Enum(HEADS),
   startBlock: Count,
+  /** The head on record that the task follows. */
+  headNumber: nullable(Count),
   evaluatedTo: nullable(Count),
   evaluatedCount: Count,
 }
@@ -77,7 +79,7 @@ export const GapListSchema = Type.Object({
   gaps: Type.Array(
     Type.Object({
       ...common,
-      /** Blocks from the start to the highest evaluated one that were not evaluated. */
+      /** Blocks that were not evaluated: to the highest that was; to the head, when the task is stuck for 30 seconds. */
       missing: SomeBlocksSchema,
       /** Blocks whose task waits or runs. */
       unfinished: SomeBlocksSchema,

@@ -4,7 +4,7 @@ import {
   type CoverageFilter,
   filterValues,
   IS_BLOCK_WANTED,
-  IS_WANTED,
+  isWanted,
   SEEN_AND_HOLES,
   sizeOf,
   someOf,
@@ -18,12 +18,14 @@ export interface CoverageView {
   readonly args: JsonObject
   readonly head: Head
   readonly startBlock: number
+  /** The head on record that the task follows; null when there is none. */
+  readonly headNumber: number | null
   /** The highest evaluated block; null when there is none. */
   readonly evaluatedTo: number | null
   readonly evaluatedCount: number
   /** The latest evaluated ranges, ascending; `isCut` says whether there are more. */
   readonly evaluated: Ranges
-  /** Blocks from the start to the highest evaluated one that were not evaluated. */
+  /** Blocks from the start on that were not evaluated: see `SEEN_AND_HOLES`. */
   readonly gapCount: number
   readonly gaps: Ranges
   /** Tasks of blocks that wait or run. */
@@ -42,7 +44,7 @@ interface Ranges {
 const MAX_RANGES = 100
 
 const COVERAGE = `
-  select chain, task, args_hash, head, args, start_block, updated_at, size.blocks as evaluated_count,
+  select coverage.chain, task, args_hash, head, args, start_block, updated_at, head_number, size.blocks as evaluated_count,
     size.ranges as evaluated_ranges, upper(evaluated) - 1 as evaluated_to,
     missing.blocks as gap_count, missing.ranges as gap_ranges,
     ${someOf('seen', MAX_RANGES, 'last')} as shown, ${someOf('hole', MAX_RANGES)} as shown_gaps
@@ -50,14 +52,14 @@ const COVERAGE = `
   ${SEEN_AND_HOLES}
   cross join lateral (${sizeOf('seen')}) as size
   cross join lateral (${sizeOf('hole')}) as missing
-  where ${IS_WANTED}
-  order by chain, task, args_hash, head`
+  where ${isWanted('coverage')}
+  order by coverage.chain, task, args_hash, head`
 
 // From the partial indexes alone, which hold what is not done: their size does not depend on how much is.
 const countTasks = (states: string): string => `
   select chain, task, args_hash, count(*) as count
   from (select chain, name as task, args_hash, block_number from blockmill.task where status in (${states})) as task
-  where ${IS_WANTED} and ${IS_BLOCK_WANTED} group by chain, task, args_hash`
+  where ${isWanted('task')} and ${IS_BLOCK_WANTED} group by chain, task, args_hash`
 const UNFINISHED = countTasks(`'scheduled', 'running', 'retrying', 'postponed'`)
 const FAILED = countTasks(`'failed', 'dead'`)
 
@@ -76,6 +78,7 @@ export async function readCoverage(query: Query, filter: CoverageFilter = {}): P
     args: row.args,
     head: row.head,
     startBlock: row.start_block,
+    headNumber: row.head_number,
     evaluatedTo: row.evaluated_to,
     evaluatedCount: row.evaluated_count,
     evaluated: { ranges: fromMultirange(row.shown ?? '{}'), isCut: row.evaluated_ranges > MAX_RANGES },
@@ -103,6 +106,7 @@ interface CoverageRow extends CoverageKey {
   readonly args: JsonObject
   readonly start_block: number
   readonly updated_at: Date
+  readonly head_number: number | null
   readonly evaluated_to: number | null
   readonly evaluated_count: number
   readonly evaluated_ranges: number

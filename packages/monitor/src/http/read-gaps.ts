@@ -1,6 +1,6 @@
 import { type BlockSet, fromMultirange, type Head, type JsonObject, type Query } from '@blockmill/core'
 
-import { type CoverageFilter, filterValues, IS_WANTED, SEEN_AND_HOLES, sizeOf, someOf } from './coverage-filter.ts'
+import { type CoverageFilter, filterValues, isWanted, SEEN_AND_HOLES, sizeOf, someOf } from './coverage-filter.ts'
 
 /** Some blocks: how many in all, and the lowest ranges of them. */
 export interface SomeBlocks {
@@ -20,11 +20,16 @@ export interface GapsView {
   readonly args: JsonObject
   readonly head: Head
   readonly startBlock: number
+  /** The head on record that the task follows; null when there is none. */
+  readonly headNumber: number | null
   /** The highest evaluated block; null when there is none. */
   readonly evaluatedTo: number | null
   /** Evaluated blocks among those that are asked for. */
   readonly evaluatedCount: number
-  /** Blocks from the start to the highest evaluated one that were not evaluated. */
+  /**
+   * Blocks from the start to the highest evaluated one that were not evaluated; up to the head, when the head went on for 30
+   * seconds and the task did not.
+   */
   readonly missing: SomeBlocks
   /** Blocks whose task waits or runs. */
   readonly unfinished: SomeBlocks
@@ -51,14 +56,14 @@ const MAX_RANGES = 100
 const DEFAULT_LIMIT = 50
 
 const ROWS = `
-  select chain, task, args_hash, head, args, start_block, upper(evaluated) - 1 as evaluated_to,
+  select coverage.chain, task, args_hash, head, args, start_block, head_number, upper(evaluated) - 1 as evaluated_to,
     size.blocks as evaluated_count, missing.blocks as count, missing.ranges, ${someOf('hole', MAX_RANGES)} as shown
   from blockmill.coverage
   ${SEEN_AND_HOLES}
   cross join lateral (${sizeOf('seen')}) as size
   cross join lateral (${sizeOf('hole')}) as missing
-  where ${IS_WANTED} and ($6::text[] is null or array[chain, task, args_hash, head] > $6)
-  order by chain, task, args_hash, head limit $7::int`
+  where ${isWanted('coverage')} and ($6::text[] is null or array[coverage.chain, task, args_hash, head] > $6)
+  order by coverage.chain, task, args_hash, head limit $7::int`
 
 // From the partial indexes alone. Tasks that are not for a block, and batches of blocks, have no coverage.
 const blocksOf = (tasks: string): string => `
@@ -99,6 +104,7 @@ export async function readGaps(query: Query, filter: GapsFilter = {}): Promise<G
     args: row.args,
     head: row.head,
     startBlock: row.start_block,
+    headNumber: row.head_number,
     evaluatedTo: row.evaluated_to,
     evaluatedCount: row.evaluated_count,
     missing: someBlocks(row),
@@ -121,6 +127,7 @@ interface GapsRow extends BlocksRow {
   readonly head: Head
   readonly args: JsonObject
   readonly start_block: number
+  readonly head_number: number | null
   readonly evaluated_to: number | null
   readonly evaluated_count: number
 }
