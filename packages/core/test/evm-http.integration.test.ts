@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 
@@ -33,16 +33,15 @@ async function connect(
   timings: { readonly requestTimeoutMs?: number; readonly heartbeatMs?: number } = {},
 ) {
   const bodies: (Request | readonly Request[])[] = []
-  const server = createServer((request, response) => {
-    void text(request).then((sent) => {
-      const body = JSON.parse(sent) as Request | readonly Request[]
-      bodies.push(body)
-      const replied = reply(body, request.headers)
-      if (replied === undefined) return
-      const { status = 200, headers = {}, body: answered } = replied
-      response.writeHead(status, headers).end(typeof answered === 'string' ? answered : JSON.stringify(answered))
-    })
-  }).listen(0, '127.0.0.1')
+  const answerHttp = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = JSON.parse(await text(request)) as Request | readonly Request[]
+    bodies.push(body)
+    const replied = reply(body, request.headers)
+    if (replied === undefined) return
+    const { status = 200, headers = {}, body: answered } = replied
+    response.writeHead(status, headers).end(typeof answered === 'string' ? answered : JSON.stringify(answered))
+  }
+  const server = createServer((request, response) => void answerHttp(request, response)).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const url = `http://${path.includes('@') ? path.replace('@', `@127.0.0.1:${port}`) : `127.0.0.1:${port}${path}`}`
@@ -92,7 +91,7 @@ describe('JSON-RPC over HTTP', () => {
         .map((one) =>
           one.method === 'bad' ? { id: one.id, error: { code: 3, message: 'no', data: '0x1' } } : answer(one),
         )
-        .reverse(),
+        .toReversed(),
     }))
     expect(values(await sendAll(rpc, 'a', 'bad', 'missing', 'b'))).toEqual([
       'a',
