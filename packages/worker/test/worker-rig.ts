@@ -1,16 +1,20 @@
 import {
   type AnyTaskDefinition,
   createSilentLogger,
+  defineTask,
   EVENT_MESSAGE_TYPE,
   eventMessageCodec,
   type Heartbeat,
+  type RetryPolicy,
   HEARTBEAT_MESSAGE_TYPE,
   heartbeatCodec,
+  type TaskContext,
   type TaskEvent,
   type TaskMessage,
 } from '@blockmill/core'
 import { createFakeBroker, type FakeBroker } from '@blockmill/testkit'
 import { Registry } from 'prom-client'
+import { afterEach, vi } from 'vitest'
 import { createWorker, type Worker, type WorkerConfig } from '../src/index.ts'
 import { outgoing, registry } from './messages.ts'
 
@@ -58,6 +62,31 @@ export async function createWorkerRig(
         .filter(({ type }) => type === HEARTBEAT_MESSAGE_TYPE)
         .map(({ body }) => heartbeatCodec.decode(body)),
     join: (tasks, changes = {}) => make(tasks, { name: 'w2', ...changes }, new Registry()),
+  }
+}
+
+/** The handler of the task `noop`. */
+export type Handler = (context: TaskContext<Record<string, never>>) => unknown
+
+/** Makes rigs whose workers have one task, `noop`, and run. They are stopped after each test of the file. */
+export function useWorkerRigs() {
+  const rigs: WorkerRig[] = []
+  afterEach(async () => {
+    vi.useRealTimers()
+    for (const { worker, broker } of rigs.splice(0)) {
+      await worker.stop()
+      await broker.stop()
+    }
+  })
+  return async function setUp(
+    handler: Handler,
+    config: Partial<WorkerConfig> = {},
+    options: { readonly timeout?: number; readonly retry?: RetryPolicy } = {},
+  ): Promise<WorkerRig> {
+    const rig = await createWorkerRig([defineTask({ name: 'noop', run: handler, ...options })], config)
+    rigs.push(rig)
+    await rig.worker.start()
+    return rig
   }
 }
 
