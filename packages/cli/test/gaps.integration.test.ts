@@ -84,6 +84,18 @@ describe('blockmill gaps', () => {
     ])
   })
 
+  it('shows all sets of arguments, however many there are', async () => {
+    await database.query(
+      `insert into blockmill.coverage (chain, task, args_hash, head, args, start_block, evaluated)
+       select 'many', 'a', lpad(to_hex(n), 16, '0'), 'finalized', '{}', 0, '{[0,10)}' from generate_series(1, 450) as n`,
+    )
+    const { stdout } = await blockmill(['gaps', '--chain', 'many', '--json'], { environment })
+    await database.query(`delete from blockmill.coverage where chain = 'many'`)
+    const hashes = (JSON.parse(stdout) as { argsHash: string }[]).map(({ argsHash: hash }) => hash)
+    expect(new Set(hashes).size).toBe(450)
+    expect(hashes).toHaveLength(450)
+  })
+
   it.each([
     ['a task that is not on record', ['--task', 'typo'], 1, "no coverage of task 'typo'"],
     ['a range upside down', ['--from', '9', '--to', '8'], 1, 'Range 9–8 is invalid'],
