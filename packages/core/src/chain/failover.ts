@@ -151,21 +151,22 @@ export function createFailover(options: FailoverOptions): Failover {
     next.resolve(made)
     counters.connected.set({ endpoint }, 1)
     logger.info({ endpoint, genesisHash }, 'connected to the chain')
-    for (const listener of listeners) listener(socket)
-
-    const closed = socket.closed.then(({ message }) => {
-      // At once, so that nobody who hears of it asks a socket that is gone.
+    try {
+      for (const listener of listeners) listener(socket)
+      const closed = socket.closed.then(({ message }) => {
+        // At once, so that nobody who hears of it asks a socket that is gone.
+        if (current === made) leave()
+        return message
+      })
+      lastFailure = await Promise.race([closed, spared.promise])
+    } finally {
+      clearInterval(checks)
       if (current === made) leave()
-      return message
-    })
-    const reason = await Promise.race([closed, spared.promise])
-    clearInterval(checks)
-    if (current === made) leave()
-    counters.connected.set({ endpoint }, 0)
-    closeWhenAnswered(socket)
+      counters.connected.set({ endpoint }, 0)
+      closeWhenAnswered(socket)
+    }
     if (wrong !== undefined) throw wrong
-    lastFailure = reason
-    if (!closing.signal.aborted) logger.warn({ endpoint, reason }, 'lost the connection to the chain')
+    if (!closing.signal.aborted) logger.warn({ endpoint, reason: lastFailure }, 'lost the connection to the chain')
   }
 
   /** What is in flight at an endpoint that is spared ends by its own time-out at the latest. */
@@ -189,10 +190,9 @@ export function createFailover(options: FailoverOptions): Failover {
         await sleep(waitMs, undefined, { signal: closing.signal }).catch(() => undefined)
         continue
       }
-      let connectedAt: number | undefined
       try {
         const made = await connect(url)
-        connectedAt = performance.now()
+        const connectedAt = performance.now()
         await hold(made)
         const nowMs = performance.now()
         list.failed(url, { nowMs, heldMs: nowMs - connectedAt, notBeforeMs: made.limiter.pausedUntilMs })
