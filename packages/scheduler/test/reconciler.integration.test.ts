@@ -170,6 +170,7 @@ describe('the reconciler asks workers, because the broker does not say what they
   it.each([
     ['a worker holds messages that wait for a slot', { buffered: 1 }],
     ['a worker that was seen a moment ago does not answer', { answers: false }],
+    ['a worker that fell silent a minute ago may still hold it', { answers: false, lastSeenAt: ago(60_000) }],
     ['the record has not seen a worker for long that answers', { lastSeenAt: ago(60_000) }],
     ['a worker runs the task', { running: [1] }],
   ])('leaves tasks alone while %s', async (_case, worker) => {

@@ -21,6 +21,8 @@ import type { QueueSurvey } from './queue-survey.ts'
 
 /** A worker that is silent for this long is lost, and a record that shows a worker that answers so is behind. */
 const SILENT_MS = 30_000
+/** The broker notices within about a minute that a worker is gone, and delivers again what it held: until then nothing is lost. */
+const MAY_HOLD_MS = 120_000
 /** Below every id. */
 const FIRST_ID = '00000000-0000-0000-0000-000000000000'
 
@@ -59,8 +61,8 @@ type WorkerStats = Extract<ControlReply, { type: 'worker-stats' }>
  *
  * - nothing waits for the monitor, so the record is up to date;
  * - their lane is not paused, and no message is ready in it, neither before nor after the workers were asked;
- * - every worker of their queue that lives has answered, holds nothing that waits for a slot, and does not run them: the
- *   broker says how many messages are ready, and not how many are with workers;
+ * - every worker of their queue that was seen within two minutes has answered or said good-bye, holds nothing that waits for
+ *   a slot, and does not run them: the broker says how many messages are ready, and not how many are with workers;
  * - no more messages are in the delay queues than the record knows of: see `QueueSurvey.countDelayed`.
  *
  * Anything in doubt is left for a later pass. A task may still run twice, which tasks must bear; its record shows one success.
@@ -143,8 +145,11 @@ class LostMessageReconciler implements Reconciler {
   /** Lanes of which no worker holds anything, and every worker that lives has said so. */
   async #withoutWork(lanes: readonly QueueLane[], workers: readonly WorkerStats[]): Promise<readonly QueueLane[]> {
     const { store, now } = this.#options
-    const recorded = await store.workersSeenSince(new Date(now() - SILENT_MS))
-    const seen = new Set(recorded.map(({ name }) => name))
+    const recorded = await store.workersSeenSince(new Date(now() - MAY_HOLD_MS))
+    const silentSince = now() - SILENT_MS
+    const seen = new Set(
+      recorded.filter(({ lastSeenAt }) => lastSeenAt.getTime() >= silentSince).map(({ name }) => name),
+    )
     const answered = new Set(workers.map(({ from }) => from))
     // The record does not know yet of a worker that is there: it lags.
     if (workers.some(({ from }) => !seen.has(from))) return []
