@@ -2,6 +2,9 @@ import type { BlockRange, TaskState } from '@blockmill/core'
 
 import type { System } from './system.ts'
 
+/** What reads the record. */
+type Monitor = Pick<System, 'get'>
+
 /** A task as the monitor lists it, as far as the tests look. */
 export interface RecordedTask {
   readonly id: string
@@ -23,7 +26,7 @@ export interface RecordedCoverage {
 }
 
 /** Reads all tasks on record, page by page. */
-export async function readTasks(system: System): Promise<readonly RecordedTask[]> {
+export async function readTasks(system: Monitor): Promise<readonly RecordedTask[]> {
   const tasks: RecordedTask[] = []
   let cursor: string | undefined
   do {
@@ -36,6 +39,6 @@ export async function readTasks(system: System): Promise<readonly RecordedTask[]
 }
 
 /** Reads the coverage of all tasks. */
-export async function readCoverage(system: System): Promise<readonly RecordedCoverage[]> {
+export async function readCoverage(system: Monitor): Promise<readonly RecordedCoverage[]> {
   return (await system.get<{ coverage: RecordedCoverage[] }>('/api/v1/coverage')).coverage
 }

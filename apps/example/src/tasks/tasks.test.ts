@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { closeEpoch } from './close-epoch.ts'
 import { countActivity } from './count-activity.ts'
 import { deliverReport } from './deliver-report.ts'
+import { measureGas } from './measure-gas.ts'
 import { noteBlock } from './note-block.ts'
 import { storeIssuance } from './store-issuance.ts'
 
@@ -19,7 +20,14 @@ describe('the tasks package', () => {
     const names = registry.list().map(({ definition }) => definition.name)
     // Tasks of your own may stand beside them.
     expect(names).toEqual(
-      expect.arrayContaining(['close-epoch', 'count-activity', 'deliver-report', 'note-block', 'store-issuance']),
+      expect.arrayContaining([
+        'close-epoch',
+        'count-activity',
+        'deliver-report',
+        'measure-gas',
+        'note-block',
+        'store-issuance',
+      ]),
     )
   })
 })
@@ -87,5 +95,13 @@ describe('deliver-report', () => {
 
   it('succeeds for a lucky task at the first attempt', async () => {
     expect(await runTask(deliverReport, { taskId: lucky })).toMatchObject({ deliveredAtAttempt: 1 })
+  })
+})
+
+describe('measure-gas', () => {
+  it('counts transactions and tells how full the block is', async () => {
+    const block = { gasUsed: 2_100_000n, gasLimit: 30_000_000n, transactions: Array.from({ length: 100 }) }
+    const chain = { block: async () => block } as object as ChainAccess<'evm'>
+    expect(await runTask(measureGas, { block: { number: 5 }, chain })).toEqual({ transactions: 100, percentUsed: 7 })
   })
 })

@@ -26,17 +26,27 @@ export function addTasksCommands(program: Command, setStatus: SetStatus): void {
     const { config } = await loadConfig(settings, { commandLine: settingValues(list, settings) })
     const found = (await discoverTasks(config.taskPackages)).list().map(describeTask)
     const table = textTable(
-      ['task', 'runs for', 'arguments', 'queue', 'head', 'timeout', 'file'],
-      found.map((one) => [one.name, one.runsFor, one.arguments, one.queue, one.head, one.timeout ?? '-', one.file]),
+      ['task', 'chains', 'runs for', 'arguments', 'queue', 'head', 'timeout', 'file'],
+      found.map((one) => [
+        one.name,
+        one.chainKind,
+        one.runsFor,
+        one.arguments,
+        one.queue,
+        one.head,
+        one.timeout ?? '-',
+        one.file,
+      ]),
     )
     process.stdout.write(`${json ? JSON.stringify(found, undefined, 2) : `${table}\n${found.length} tasks`}\n`)
   })
 }
 
 function describeTask({ definition, file }: RegisteredTask) {
-  const { name, condition, args, queue, head, priority, timeoutMs } = definition
+  const { name, chainKind, condition, args, queue, head, priority, timeoutMs } = definition
   return {
     name,
+    chainKind,
     runsFor: describeCondition(condition),
     arguments: typeof args === 'function' ? 'computed' : `${args.length} ${args.length === 1 ? 'set' : 'sets'}`,
     queue,

@@ -7,6 +7,7 @@ import {
   createSilentLogger,
   type Database,
   discoverTasks,
+  isForChainKind,
   openDatabase,
   type RegisteredTask,
 } from '@blockmill/core'
@@ -103,7 +104,9 @@ export async function startDemoSystem({ config, signal, cleanUp, say }: DemoSyst
 
 async function tasksOfChain(packages: readonly string[]): Promise<readonly RegisteredTask[]> {
   const registry = await discoverTasks(packages)
-  return registry.list().filter(({ definition: { chains } }) => chains === undefined || chains.includes(CHAIN))
+  return registry
+    .list()
+    .filter(({ definition }) => isForChainKind(definition, 'substrate') && (definition.chains?.includes(CHAIN) ?? true))
 }
 
 /** The demo's processes get its own settings alone, whatever this shell is set up for. */
