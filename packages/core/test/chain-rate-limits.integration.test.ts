@@ -1,8 +1,12 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
 import { JsonRpcError, type JsonRpcMethod } from '@blockmill/testkit'
 import { Registry } from 'prom-client'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 
-import { connectionTo, node, urlOf } from './chain-nodes.ts'
+import { connectionTo, GENESIS, node, urlOf } from './chain-nodes.ts'
 
 /** A method that answers as many requests per window as it allows, and refuses the rest as providers do. */
 function limited(
@@ -70,6 +74,32 @@ describe('an endpoint that limits the rate of requests', () => {
     await expect.poll(() => times.length).toBe(1)
     expect(await Promise.all([first, connection.send('other')])).toEqual(['answered', 'other'])
     expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(395)
+  })
+
+  it('may say so in the words of HTTP', async () => {
+    const times: number[] = []
+    const server = createServer((request, response) => {
+      let body = ''
+      request.on('data', (chunk) => (body += String(chunk)))
+      request.on('end', () => {
+        const { id, method } = JSON.parse(body) as { id: number; method: string }
+        if (method === 'echo') times.push(performance.now())
+        // The header counts whole seconds.
+        if (times.length === 1) response.writeHead(429, { 'Retry-After': '1' }).end('slow down')
+        else response.end(JSON.stringify({ jsonrpc: '2.0', id, result: method === 'echo' ? 'answered' : GENESIS }))
+      })
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => {
+      server.close()
+      server.closeAllConnections()
+    })
+    const { port } = server.address() as AddressInfo
+    const { connection } = connectionTo([`http://127.0.0.1:${port}`], { requestTimeoutMs: 5_000 })
+    await connection.start()
+    expect(await connection.send('echo')).toBe('answered')
+    expect(times).toHaveLength(2)
+    expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(995)
   })
 
   it('makes a request fail with its answer when that goes on for too long', async () => {
