@@ -115,9 +115,9 @@ test('tasks list shows what a folder defines', async () => {
       export const tenth = defineTask({ name: 'tenth', condition: everyNBlocks(10), queue: 'slow', timeout: '5m', run: () => {} })`,
   })
   const text = await blockmill(['tasks', 'list', '--tasks', folder])
-  expect(text.stdout).toMatch(/^tenth +every 10 blocks +1 set +slow +finalized +5m +\S*tenth\.ts$/m)
+  expect(text.stdout).toMatch(/^tenth +substrate +every 10 blocks +1 set +slow +finalized +5m +\S*tenth\.ts$/m)
   const { stdout } = await blockmill(['tasks', 'list', '--json', '--tasks', folder])
-  expect(JSON.parse(stdout)).toMatchObject([{ name: 'tenth', queue: 'slow', timeout: '5m' }])
+  expect(JSON.parse(stdout)).toMatchObject([{ name: 'tenth', chainKind: 'substrate', queue: 'slow', timeout: '5m' }])
 })
 
 test('tasks list names the module that cannot be imported, and why', async () => {
