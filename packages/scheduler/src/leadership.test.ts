@@ -1,99 +1,41 @@
-import {
-  type Condition,
-  defineTask,
-  everyNBlocks,
-  type JsonObject,
-  RetryableError,
-  setSize,
-  TASK_MESSAGE_TYPE,
-} from '@blockmill/core'
+import { type Condition, defineTask, everyNBlocks, RetryableError, setSize, TASK_MESSAGE_TYPE } from '@blockmill/core'
 import { createScriptedChain } from '@blockmill/testkit'
-import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 
-import { createRecordingBroker } from '../test/recording-broker.ts'
-import { type HarnessOptions, lead, settle } from '../test/leadership-harness.ts'
+import { fakeTimers, lead, leading, range, settle } from '../test/leadership-harness.ts'
 import { createMemoryCoverageStore } from '../test/memory-coverage-store.ts'
+import { createRecordingBroker } from '../test/recording-broker.ts'
 
 const run = () => null
 const task = (name: string, condition?: Condition<Record<string, never>>) =>
   defineTask({ name, run, ...(condition !== undefined && { condition }) })
-const blocks = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+const blocks = range
+fakeTimers()
 
-beforeEach(() => {
-  vi.useFakeTimers({ now: Date.UTC(2026, 0, 1) })
-  // Registered first, so that it comes last: when the scheduler of the test has stopped.
-  onTestFinished(() => {
-    expect(vi.getTimerCount(), 'timers left behind').toBe(0)
-    vi.useRealTimers()
-  })
-})
-
-/** A leading scheduler that stops with its test. */
-const leading = async (options: HarnessOptions) => {
-  const scheduler = await lead(options)
-  onTestFinished(() => scheduler.stop())
-  return scheduler
-}
-
-describe('where scheduling starts', () => {
-  it('includes the start block and the head', async () => {
-    const { broker } = await leading({ tasks: [task('a')], chain: createScriptedChain({ head: 103 }), start: 100 })
-    expect(broker.blocks('a')).toEqual([100, 101, 102, 103])
-  })
-
-  it('starts a first run ever at the current head', async () => {
-    const { broker, store } = await leading({ tasks: [task('a')] })
-    expect(broker.blocks('a')).toEqual([100])
-    expect(store.of('a')).toMatchObject({ startBlock: 100, evaluated: [{ from: 100, to: 100 }] })
-  })
-
-  it('waits for a start block that is still to come', async () => {
-    const { broker, chain, look } = await leading({ tasks: [task('a')], start: 102 })
-    chain.advanceTo(101)
-    await look()
-    expect(broker.blocks('a')).toEqual([])
-    chain.advanceTo(103)
-    await look()
-    expect(broker.blocks('a')).toEqual([102, 103])
-  })
-
-  it('resumes at the first block that was not evaluated, for each task', async () => {
-    const store = createMemoryCoverageStore()
-    const first = await lead({ tasks: [task('a')], store, chain: createScriptedChain({ head: 89 }) })
-    await first.stop()
-    const { broker } = await leading({
-      tasks: [task('a'), task('b')],
-      store,
-      chain: createScriptedChain({ head: 92 }),
+describe('a system clock that jumps', () => {
+  it.each([3_600_000, -3_600_000])('by %i ms skips nothing, doubles nothing and stalls nothing', async (jumpMs) => {
+    let offset = 0
+    const now = () => Date.now() + offset
+    const looking = defineTask({ name: 'looking', backfill: { lookback: 3 }, run })
+    let isBroken = true
+    const flaky = task('flaky', () => {
+      if (isBroken) throw new Error('not yet')
+      return true
     })
-    expect(broker.blocks('a')).toEqual([90, 91, 92])
-    expect(broker.blocks('b')).toEqual([92])
-  })
-
-  it('starts at the head that was seen at start with `current`, whatever is on record', async () => {
-    const store = createMemoryCoverageStore()
-    const first = await lead({ tasks: [task('a')], store, chain: createScriptedChain({ head: 50 }) })
-    await first.stop()
-    const { broker } = await leading({ tasks: [task('a')], store, start: 'current' })
-    expect(broker.blocks('a')).toEqual([100])
-  })
-
-  it('fills in the blocks below a start block set lower than before on the low lane, once', async () => {
-    const store = createMemoryCoverageStore()
-    await (await lead({ tasks: [task('a')], store })).stop()
-    const { broker, chain, look } = await leading({ tasks: [task('a')], store, start: 97 })
-    chain.advance()
-    await look()
-    const lanes = broker.messages.map(({ lane, items }) => [items[0]?.block?.number, lane])
-    expect(lanes).toEqual(
-      expect.arrayContaining([
-        [97, 'low'],
-        [98, 'low'],
-        [99, 'low'],
-        [101, 'normal'],
-      ]),
-    )
-    expect(lanes).toHaveLength(4)
+    const { broker, chain, look } = await leading({ tasks: [task('a'), looking, flaky], now })
+    for (let block = 0; block < 5; block += 1) {
+      if (block === 2) offset = jumpMs
+      chain.advance()
+      await look()
+      await vi.advanceTimersByTimeAsync(1_000)
+    }
+    isBroken = false
+    await vi.advanceTimersByTimeAsync(8_000)
+    expect(broker.blocks('a')).toEqual(blocks(100, 105))
+    expect(broker.blocks('looking').sort((a, b) => a - b)).toEqual(blocks(97, 105))
+    expect(broker.blocks('flaky')).toEqual(blocks(100, 105))
+    const times = broker.messages.map(({ scheduledAt }) => Date.parse(scheduledAt) - Date.now())
+    expect(times.some((ms) => Math.abs(ms - jumpMs) < 60_000)).toBe(true)
   })
 })
 
@@ -259,73 +201,6 @@ describe('a condition that fails', () => {
   })
 })
 
-describe('arguments', () => {
-  it('that are none at first start at the head when there are some, not where the service has started', async () => {
-    let netuids: number[] = []
-    const growing = defineTask({ name: 'growing', args: () => netuids.map((netuid) => ({ netuid })), run })
-    const { broker, chain, look } = await leading({ tasks: [growing], start: 50 })
-    chain.advanceTo(200)
-    await look()
-    netuids = [1]
-    chain.advance()
-    await look()
-    expect(broker.blocks('growing')).toEqual([201])
-  })
-
-  it('of a function are asked for at each head; those that appear start at the head', async () => {
-    let netuids = [1]
-    const growing = defineTask({ name: 'growing', args: () => netuids.map((netuid) => ({ netuid })), run })
-    const { broker, chain, look } = await leading({ tasks: [growing], start: 99 })
-    netuids = [1, 2]
-    chain.advance()
-    await look()
-    netuids = [2]
-    chain.advance()
-    await look()
-    const scheduled = broker.messages.map(({ items }) => `${items[0]?.block?.number}/${String(items[0]?.args.netuid)}`)
-    expect(scheduled.sort()).toEqual(['100/1', '101/1', '101/2', '102/2', '99/1'])
-  })
-
-  it('that come back go on where they were left', async () => {
-    let netuids = [1, 2]
-    const growing = defineTask({ name: 'growing', args: () => netuids.map((netuid) => ({ netuid })), run })
-    const { broker, chain, look } = await leading({ tasks: [growing] })
-    for (const now of [[1], [1], [1, 2]]) {
-      netuids = now
-      chain.advance()
-      await look()
-    }
-    const ofTwo = broker.messages.filter(({ items }) => items[0]?.args.netuid === 2)
-    expect(ofTwo.map(({ items }) => items[0]?.block?.number)).toEqual([100, 101, 102, 103])
-  })
-
-  it('whose function throws are asked for again, and other tasks go on', async () => {
-    let isBroken = true
-    const args = () => {
-      if (isBroken) throw new Error('no list today')
-      return [{ netuid: 1 }]
-    }
-    const broken = defineTask<JsonObject, null>({ name: 'broken', args, run })
-    const { broker, registry } = await leading({ tasks: [broken, task('other')] })
-    expect(broker.blocks('other')).toEqual([100])
-    expect(await registry.metrics()).toMatch(/blockmill_condition_errors_total\{[^}]*task="broken"[^}]*\} 1/)
-    isBroken = false
-    await vi.advanceTimersByTimeAsync(1_000)
-    expect(broker.blocks('broken')).toEqual([100])
-  })
-
-  it('of none mean no runs, and one warning', async () => {
-    const lines: unknown[] = []
-    const logger = { child: () => logger, warn: (...line: unknown[]) => lines.push(line) } as never
-    const idle = defineTask<JsonObject, null>({ name: 'idle', args: [], run })
-    const { broker, chain, look } = await leading({ tasks: [idle], logger })
-    chain.advance()
-    await look()
-    expect(broker.messages).toEqual([])
-    expect(lines).toEqual([[{ task: 'idle' }, 'a task has no arguments and so no runs']])
-  })
-})
-
 describe('messages', () => {
   it('go to the work queue of their task, and to the monitor', async () => {
     const broker = createRecordingBroker()
@@ -390,128 +265,6 @@ describe('coverage', () => {
     expect(store.of('a')?.evaluated).toEqual([{ from: 100, to: 100 }])
     await vi.advanceTimersByTimeAsync(1_000)
     expect(store.of('a')?.evaluated).toEqual([{ from: 100, to: 102 }])
-  })
-})
-
-describe('lookback', () => {
-  const looking = (lookback: number) => defineTask({ name: 'looking', backfill: { lookback, queue: 'slow' }, run })
-
-  it('schedules the blocks before the head once, on the low lane, and each new head as ever', async () => {
-    const { broker, chain, look } = await leading({ tasks: [looking(3)], chain: createScriptedChain({ head: 11 }) })
-    for (const head of [12, 13]) {
-      chain.advanceTo(head)
-      await look()
-    }
-    const scheduled = broker.messages.map(({ items, ...rest }) => [
-      items[0]?.block?.number,
-      rest.cause,
-      rest.queue,
-      rest.lane,
-    ])
-    expect(scheduled).toEqual([
-      [11, 'live', 'default', 'normal'],
-      [8, 'lookback', 'slow', 'low'],
-      [9, 'lookback', 'slow', 'low'],
-      [10, 'lookback', 'slow', 'low'],
-      [12, 'live', 'default', 'normal'],
-      [13, 'live', 'default', 'normal'],
-    ])
-  })
-
-  it('covers 4700 to 5000 for a task that is added with lookback 300 at head 5000', async () => {
-    const { broker, store } = await leading({ tasks: [looking(300)], chain: createScriptedChain({ head: 5_000 }) })
-    expect(broker.blocks('looking').sort((a, b) => a - b)).toEqual(blocks(4_700, 5_000))
-    expect(store.of('looking')).toMatchObject({ startBlock: 4_700, evaluated: [{ from: 4_700, to: 5_000 }] })
-  })
-
-  it('schedules in order, on the lane of its own, from a start block that is given as a number', async () => {
-    const chain = createScriptedChain({ head: 103 })
-    const { broker } = await leading({ tasks: [looking(20)], chain, start: 100 })
-    const scheduled = broker.messages.map(({ items, cause, lane }) => [items[0]?.block?.number, cause, lane])
-    expect(scheduled).toEqual(blocks(100, 103).map((block) => [block, 'live', 'normal']))
-  })
-
-  it('goes on after a restart in the middle, without a second time for any block', async () => {
-    const store = createMemoryCoverageStore()
-    const broker = createRecordingBroker()
-    const chain = createScriptedChain({ head: 5_000 })
-    broker.setDepth(10_000)
-    const first = await lead({ tasks: [looking(300)], store, broker, chain })
-    expect(broker.blocks('looking')).toEqual([5_000])
-    await first.stop()
-    chain.advance()
-    broker.setDepth(0)
-    await leading({ tasks: [looking(300)], store, broker, chain })
-    expect(broker.blocks('looking').sort((a, b) => a - b)).toEqual(blocks(4_700, 5_001))
-  })
-
-  it('waits while the low lane is full, and never holds up the head', async () => {
-    const broker = createRecordingBroker()
-    broker.setDepth(50)
-    const { chain, look } = await leading({ tasks: [looking(3)], broker, queueWindow: 50 })
-    chain.advance()
-    await look()
-    expect(broker.blocks('looking')).toEqual([100, 101])
-    broker.setDepth(49)
-    await vi.advanceTimersByTimeAsync(1_000)
-    expect(broker.blocks('looking')).toEqual([100, 101, 97, 98, 99])
-  })
-})
-
-describe('room on the broker', () => {
-  const normal = 'blockmill.work.default.normal'
-
-  it('bounds a live run far behind the head, which then goes on in order', async () => {
-    const broker = createRecordingBroker()
-    const chain = createScriptedChain({ head: 5_000_000 })
-    const { look, store } = await leading({ tasks: [task('a')], broker, chain, start: 1, queueWindow: 2_000 })
-    expect(broker.blocks('a')).toEqual(blocks(1, 2_000))
-    broker.setDepth(2_000, normal)
-    await vi.advanceTimersByTimeAsync(10_000)
-    chain.advance()
-    await look()
-    expect(broker.blocks('a')).toHaveLength(2_000)
-    broker.setDepth(500, normal)
-    await vi.advanceTimersByTimeAsync(1_000)
-    await settle()
-    expect(broker.blocks('a')).toEqual(blocks(1, 3_500))
-    expect(store.of('a')?.evaluated).toEqual([{ from: 1, to: 3_500 }])
-  })
-
-  it('is not asked for at the head, where blocks are scheduled however full the lane is', async () => {
-    const broker = createRecordingBroker()
-    broker.setDepth(1_000_000)
-    const { chain, look } = await leading({ tasks: [task('a')], broker })
-    for (const head of [101, 150, 600]) {
-      chain.advanceTo(head)
-      await look()
-    }
-    expect(broker.blocks('a')).toEqual(blocks(100, 600))
-    expect(broker.depthRequests).toBe(0)
-  })
-
-  it('is asked for once a second, however many tasks are far behind', async () => {
-    const broker = createRecordingBroker()
-    broker.setDepth(10_000)
-    const tasks = Array.from({ length: 50 }, (_, index) => task(`task-${index}`))
-    await leading({ tasks, broker, chain: createScriptedChain({ head: 5_000 }), start: 1 })
-    expect(broker.depthRequests).toBe(1)
-    await vi.advanceTimersByTimeAsync(3_000)
-    expect(broker.depthRequests).toBeLessThanOrEqual(4)
-    expect(broker.messages).toEqual([])
-  })
-
-  it('lets what is looked back at wait while the monitor is far behind, and the head go on', async () => {
-    const broker = createRecordingBroker()
-    broker.setDepth(1_001, broker.topology.monitorQueue)
-    const looking = defineTask({ name: 'looking', backfill: { lookback: 3 }, run })
-    const { chain, look } = await leading({ tasks: [looking], broker, monitorLimit: 1_000 })
-    chain.advance()
-    await look()
-    expect(broker.blocks('looking')).toEqual([100, 101])
-    broker.setDepth(1_000, broker.topology.monitorQueue)
-    await vi.advanceTimersByTimeAsync(1_000)
-    expect(broker.blocks('looking')).toEqual([100, 101, 97, 98, 99])
   })
 })
 

@@ -230,7 +230,11 @@ export class Leadership {
     // By the start mode, also where a later leadership of this process resumes what an earlier one has registered.
     const lookback = definition.backfill.lookback
     for (const coverage of fresh) {
-      const liveFrom = liveStart(coverage.startBlock, { mode: startMode, head: from, lookback })
+      const liveFrom = liveStart(coverage.startBlock, {
+        mode: definition.startBlock ?? startMode,
+        head: from,
+        lookback,
+      })
       this.#registered.set(keyOf(coverage), createTaskCoverage({ ...coverage, liveFrom }, this.#writer))
     }
     started.add(definition)
@@ -244,6 +248,7 @@ export class Leadership {
       mode,
       head,
       lookback: definition.backfill.lookback,
+      own: definition.startBlock,
       recorded: recorded?.startBlock,
     })
     return { ...key, args, startBlock: start, evaluated: recorded?.evaluated ?? [] }

@@ -1,7 +1,7 @@
 import { type AnyTaskDefinition, type ConditionContext, createSilentLogger, type Logger } from '@blockmill/core'
 import { createScriptedChain, type ScriptedChain } from '@blockmill/testkit'
 import { Registry } from 'prom-client'
-import { vi } from 'vitest'
+import { beforeEach, expect, onTestFinished, vi } from 'vitest'
 
 import type { StartMode } from '../src/coverage/start-block.ts'
 import { Leadership } from '../src/leadership.ts'
@@ -101,4 +101,38 @@ export async function lead({
 export async function settle(): Promise<void> {
   // A far jump takes many steps, each with several turns of the event loop.
   for (let turns = 0; turns < 50; turns += 1) await vi.advanceTimersByTimeAsync(0)
+}
+
+/** Numbers of blocks, both ends included. */
+export function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index)
+}
+
+/** Fake timers for each test of the file, of which none may be left. */
+export function fakeTimers(): void {
+  beforeEach(() => {
+    vi.useFakeTimers({ now: Date.UTC(2026, 0, 1) })
+    // Registered first, so that it comes last: when the scheduler of the test has stopped.
+    onTestFinished(() => {
+      expect(vi.getTimerCount(), 'timers left behind').toBe(0)
+      vi.useRealTimers()
+    })
+  })
+}
+
+/** A leading scheduler that looks at the chain every second, and stops with its test. */
+export async function leading(options: HarnessOptions) {
+  const scheduler = await lead(options)
+  onTestFinished(() => scheduler.stop())
+  return {
+    ...scheduler,
+    /** Lets seconds pass. */
+    seconds: async (count: number) => {
+      for (let second = 0; second < count; second += 1) {
+        await scheduler.look()
+        await vi.advanceTimersByTimeAsync(1_000)
+      }
+      await scheduler.look()
+    },
+  }
 }

@@ -108,6 +108,7 @@ describe('a definition is refused', () => {
     ['with a negative lookback', { backfill: { lookback: -1 } }, /backfill\.lookback is -1/],
     ['with a chunk of 501', { backfill: { chunk: 501 } }, /backfill\.chunk is 501; .*from 1 to 500/],
     ['with a chunk of 0', { backfill: { chunk: 0 } }, /backfill\.chunk is 0/],
+    ['with a negative start block', { startBlock: -1 }, /startBlock is -1; it must be a whole number/],
     ['with a negative limit of postpones', { maxPostpones: -1 }, /maxPostpones is -1/],
     ['with a timeout of zero', { timeout: 0 }, /timeout is 0; it must be from 1ms to 7d/],
     ['with a timeout of zero in words', { timeout: '0s' }, /timeout is "0s"/],

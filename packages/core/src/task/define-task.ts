@@ -93,6 +93,11 @@ export interface TaskOptions<
   readonly chainKind?: Kind
   /** Chains it is for; default all of its kind. */
   readonly chains?: readonly string[]
+  /**
+   * First block that it runs for, in place of where the scheduler starts. A lower one than before is filled in; a higher one
+   * changes nothing for arguments that have run already.
+   */
+  readonly startBlock?: number
   readonly backfill?: BackfillOptions
   readonly retry?: RetryPolicy
   /** How often it may postpone itself; `null` means without limit. Default: the worker's, 15. */
@@ -121,6 +126,7 @@ export interface TaskDefinition<
   readonly head: Head
   readonly chainKind: TaskChainKind
   readonly chains?: readonly string[]
+  readonly startBlock?: number
   readonly backfill: { readonly lookback: number; readonly queue: string; readonly chunk: number }
   readonly retry: RetryPolicy
   readonly maxPostpones?: number | null
@@ -177,6 +183,7 @@ export function defineTask<Args extends JsonObject, Result, Kind extends TaskCha
     head: options.head ?? 'finalized',
     chainKind: options.chainKind ?? 'substrate',
     ...(options.chains !== undefined && { chains: options.chains }),
+    ...(options.startBlock !== undefined && { startBlock: options.startBlock }),
     backfill: {
       lookback: options.backfill?.lookback ?? 0,
       queue: options.backfill?.queue ?? queue,
@@ -234,6 +241,7 @@ function taskProblems<Args extends JsonObject, Result, Kind extends TaskChainKin
       options.chains === undefined || (isListOfTexts(options.chains) && options.chains.length > 0),
       `chains is ${show(options.chains)}; it must be a list of at least one chain (leave it out for all)`,
     ),
+    ...whole('startBlock', options.startBlock, 0, Number.MAX_SAFE_INTEGER),
     ...whole('backfill.lookback', backfill.lookback, 0, Number.MAX_SAFE_INTEGER),
     ...whole('backfill.chunk', backfill.chunk, 1, MAX_CHUNK),
     ...whole('maxPostpones', options.maxPostpones ?? undefined, 0, Number.MAX_SAFE_INTEGER),

@@ -19,6 +19,12 @@ describe('startBlock', () => {
     ['a number: that block', { mode: 100 }, 100],
     ['a number moves what is on record', { mode: 100, recorded: 4_000 }, 100],
     ['a number above the head', { mode: 9_000 }, 9_000],
+    ['its own start block, in place of the head', { own: 70 }, 70],
+    ['its own, whatever the lookback and the mode', { own: 70, lookback: 300, mode: 'current' }, 70],
+    ['its own, also where the mode is a number', { own: 70, mode: 100 }, 70],
+    ['its own above the head', { own: 9_000 }, 9_000],
+    ['its own, lower than what is on record', { own: 70, recorded: 90 }, 70],
+    ['its own, higher than what is on record', { own: 90, recorded: 70 }, 70],
     ['block 0', { mode: 0, recorded: 4_000 }, 0],
   ] as const)('%s', (_, change, expected) => {
     expect(startBlock({ ...question, ...change })).toBe(expected)

@@ -10,15 +10,19 @@ export interface StartBlockQuestion {
   readonly head: number
   /** Blocks before the head that the task looks back at. */
   readonly lookback: number
+  /** The start block that the task gives itself, in place of the mode. */
+  readonly own?: number | undefined
   /** The start block on record, when this task has run with these arguments before. */
   readonly recorded?: number | undefined
 }
 
 /**
  * First block that must be evaluated for a task with one set of arguments. A task that is new starts at the head, minus its
- * lookback, and a lookback that has grown moves an older start block down; it never moves up but by the start mode.
+ * lookback, or where it says itself. A lookback that has grown, or a start block of its own that is lower, moves an older
+ * one down; it never moves up but by the start mode.
  */
-export function startBlock({ mode, head, lookback, recorded }: StartBlockQuestion): number {
+export function startBlock({ mode, head, lookback, own, recorded }: StartBlockQuestion): number {
+  if (own !== undefined) return Math.min(own, recorded ?? own)
   const fromHead = Math.max(0, head - lookback)
   if (mode === 'current') return fromHead
   if (mode !== 'resume') return mode
@@ -31,7 +35,10 @@ export function startBlock({ mode, head, lookback, recorded }: StartBlockQuestio
  * where it begins, and all that follows comes in order. A start block that came from a head is `lookback` blocks before
  * it: the live run begins at that head, and what lies before is looked back at.
  */
-export function liveStart(start: number, { mode, head, lookback }: Omit<StartBlockQuestion, 'recorded'>): number {
+export function liveStart(
+  start: number,
+  { mode, head, lookback }: Omit<StartBlockQuestion, 'recorded' | 'own'>,
+): number {
   if (start === mode) return start
   return Math.max(start, Math.min(start + lookback, head))
 }

@@ -2,11 +2,11 @@ import { defineTask, type Logger, RetryableError } from '@blockmill/core'
 import { createScriptedChain, type ScriptedChain } from '@blockmill/testkit'
 import { describe, expect, it, vi } from 'vitest'
 
-import { lead, settle } from '../../test/leadership-harness.ts'
+import { fakeTimers, lead, leading, range, settle } from '../../test/leadership-harness.ts'
 import { createMemoryBranchStore } from '../../test/memory-branch-store.ts'
 import { createMemoryCoverageStore } from '../../test/memory-coverage-store.ts'
 import { createRecordingBroker } from '../../test/recording-broker.ts'
-import { fakeTimers, idOf, leading, onLatest, orphaned, range, scheduled } from '../../test/reorg-harness.ts'
+import { idOf, onLatest, orphaned, scheduled } from '../../test/reorg-harness.ts'
 
 const run = () => null
 fakeTimers()

@@ -2,21 +2,11 @@ import { defineTask, everyNBlocks } from '@blockmill/core'
 import { createScriptedChain } from '@blockmill/testkit'
 import { describe, expect, it, vi } from 'vitest'
 
-import { settle } from '../../test/leadership-harness.ts'
+import { fakeTimers, leading, range, settle } from '../../test/leadership-harness.ts'
 import { createMemoryBranchStore } from '../../test/memory-branch-store.ts'
 import { createMemoryCoverageStore } from '../../test/memory-coverage-store.ts'
 import { createRecordingBroker } from '../../test/recording-broker.ts'
-import {
-  cancelled,
-  fakeTimers,
-  fork,
-  idOf,
-  leading,
-  onLatest,
-  orphaned,
-  range,
-  scheduled,
-} from '../../test/reorg-harness.ts'
+import { cancelled, fork, idOf, onLatest, orphaned, scheduled } from '../../test/reorg-harness.ts'
 import { createSwitchingChain } from '../../test/switching-chain.ts'
 
 const run = () => null
