@@ -182,7 +182,9 @@ interface SummaryRow extends BackfillJobRow {
 
 function summaryOfRow(row: SummaryRow): BackfillSummary {
   const job = jobOfRow(row)
-  const progress = { state: job.state, done: row.done ?? 0, total: row.total }
+  // A job that has started without any set of arguments is for no block.
+  const total = row.total ?? (job.startedAt === null ? null : 0)
+  const progress = { state: job.state, done: row.done ?? 0, total }
   const reported = { blocksPerSecond: row.blocks_per_second, at: row.progress_at }
   return { ...job, ...progress, scheduled: row.scheduled, ...backfillPace(progress, reported, row.asked_at) }
 }
