@@ -2,12 +2,15 @@ import { type Broker, delayLadder } from '@blockmill/core'
 
 import type { QueueLane } from './overdue-store.ts'
 
-/** No worker sends a task away for longer without saying so on the record: see `countDelayed`. */
-const LONGEST_UNRECORDED_MS = 5 * 60_000
+/**
+ * No worker sends a task away for longer without saying so on the record: five minutes for one that is over a rate limit, 300
+ * smallest delays for one that the worker does not know.
+ */
+const longestUnrecordedMs = (smallestDelayMs: number): number => Math.max(5 * 60_000, 300 * smallestDelayMs)
 
 /** What lies on the broker. All methods throw RetryableError `BROKER_UNREACHABLE`. */
 export interface QueueSurvey {
-  /** False while messages wait for the monitor: the record may lag behind what has happened. */
+  /** False while messages wait for the monitor, dead ones included: the record may lag behind what has happened. */
   isRecordUpToDate(): Promise<boolean>
   /** Those of the lanes in which no message is ready. One without a queue has lost more than messages, and is left out. */
   silent(lanes: readonly QueueLane[]): Promise<readonly QueueLane[]>
@@ -34,8 +37,8 @@ export interface QueueSurveyOptions {
 export function createQueueSurvey({ broker, smallestDelayMs, now }: QueueSurveyOptions): QueueSurvey {
   const { topology } = broker
   const steps = delayLadder(smallestDelayMs)
-  const longest = steps.find((step) => step >= LONGEST_UNRECORDED_MS * Math.max(1, smallestDelayMs / 1_000))
-  const short = steps.filter((step) => step <= (longest ?? Number.POSITIVE_INFINITY))
+  const longest = steps.findIndex((step) => step >= longestUnrecordedMs(smallestDelayMs))
+  const short = steps.slice(0, longest + 1)
   const long = steps.slice(short.length)
 
   const count = async (queues: readonly number[]): Promise<number> => {
@@ -47,7 +50,8 @@ export function createQueueSurvey({ broker, smallestDelayMs, now }: QueueSurveyO
 
   return {
     async isRecordUpToDate() {
-      return ((await broker.depth(topology.monitorQueue))?.messages ?? 0) === 0
+      const depths = await Promise.all([topology.monitorQueue, topology.deadQueue].map((queue) => broker.depth(queue)))
+      return depths.every((depth) => (depth?.messages ?? 0) === 0)
     },
     async silent(lanes) {
       const depths = await Promise.all(lanes.map(({ queue, lane }) => broker.depth(topology.workQueue(queue, lane))))
