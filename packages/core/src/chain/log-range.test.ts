@@ -13,6 +13,10 @@ describe('shrunkLogRange', () => {
     ['You can make eth_getLogs requests with up to a 500 block range.', 500],
     ['block range is too wide, max is 1k blocks', 1_000],
     ['ranges over 10000 blocks are not supported on freetier', 10_000],
+    ['requested too many blocks from 1 to 20000, maximum is set to 2048', 2_048],
+    ['Please narrow the block range to at most 800 blocks.', 800],
+    ['block range greater than 3000 is not allowed', 3_000],
+    ['block range too large, range: 20000, max: 1000', 1_000],
     ['Under the Free tier plan, you can make eth_getLogs requests with up to a 10 block range. Try [0x1, 0x3].', 3],
   ])('takes the limit from %j', (error, size) => {
     expect(shrunkLogRange(range(20_000), 20_000, error).size).toBe(size)
@@ -33,6 +37,8 @@ describe('shrunkLogRange', () => {
     'block range too large',
     'exceeds the limit of 100 logs in this range',
     'query timeout exceeded',
+    'the range has more than 2000 logs',
+    'Block range limit exceeded (5001 requested)',
     'max 99999999999999999999999999 blocks',
   ])('takes half after %j', (error) => {
     expect(shrunkLogRange(range(5_000), 5_001, error)).toEqual(range(2_500))

@@ -30,7 +30,7 @@ const SUGGESTED = /\[\s*(0x[0-9a-f]+)\s*,\s*(0x[0-9a-f]+)\s*\]/i
  * `max 10000 blocks`, `ranges over 10000 blocks`. A number of results or logs is not meant.
  */
 const NAMED =
-  /(?:limited to|max(?:imum)?|up to|over|exceeds?(?: the)?(?: limit)?(?: of)?|range limit)\D{0,30}?([\d,_]+)(k?)(?!\d)\s*([a-z]*)/gi
+  /(?:limited to|max(?:imum)?|up to|at most|(?:more|greater|larger|less|fewer) than|over|exceeds?(?: the)?(?: limit)?(?: of)?|range limit)\D{0,30}?([\d,_]+)(k?)(?!\d)\s*([a-z]*)/gi
 const OTHER_UNITS = /^(results?|logs?|events?|responses?|records?|bytes|mb|ms|s|seconds|requests?)$/i
 
 function rangeToldBy(error: string): { readonly size: number; readonly isLimit: boolean } | undefined {
