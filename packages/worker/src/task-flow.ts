@@ -3,7 +3,6 @@ import {
   type Logger,
   NonRetryableError,
   serializeError,
-  type TaskEvent,
   type TaskItem,
   type TaskMessage,
 } from '@blockmill/core'
@@ -13,8 +12,10 @@ import { createSuspectBuffer } from './consume/suspect-buffer.ts'
 import { createUnitBuffer } from './consume/unit-buffer.ts'
 import { createUnitTable } from './consume/unit-table.ts'
 import { deliveryCount, isLive, type WorkUnit } from './consume/work-unit.ts'
+import { createQueuesOnHold } from './consume/queues-on-hold.ts'
 import { type Attempt, createAttempt } from './execute/attempt.ts'
 import { failedOutcome, type Outcome } from './execute/outcome.ts'
+import { createFlowLog } from './report/flow-log.ts'
 import type { RateLimits } from './limit/rate-limits.ts'
 import { isoTime, type SettlementPlan } from './settle/settlement-plan.ts'
 import type { Settler } from './settle/settler.ts'
@@ -78,19 +79,19 @@ export function createTaskFlow({
   logger,
   now,
 }: TaskFlowOptions): TaskFlow {
+  const log = createFlowLog(logger)
   const freeSlots = (): number => concurrency - running.length
   const buffer = createSuspectBuffer({
     buffer: limits?.createBuffer({ freeSlots, onOpen: fillSlots, onSetAside: setAside }) ?? createUnitBuffer(),
     isQuiet: () => unacked === 0,
     onSendBack: sendBack,
-    onAlone: logSuspect,
+    onAlone: log.runsAlone,
     onReady: fillSlots,
   })
   const units = createUnitTable()
   // Not a set, which would keep what left it for long: see `createKeyTable`.
   const running: Attempt[] = []
-  /** Broker queues of which nothing is started, with what they had delivered. */
-  const onHold = new Map<string, WorkUnit[]>()
+  const onHold = createQueuesOnHold()
   /** Messages that are on their way to the delay exchange or the dead queue. */
   let forwarding = 0
   /** Attempts that were started and messages that were sent back, of which the broker has not confirmed all that they cause. */
@@ -118,7 +119,7 @@ export function createTaskFlow({
         settler.defer(delivery, admission, () => forwarded(delivery))
         break
       case 'dead':
-        logBurial(delivery, admission)
+        log.buried(delivery, admission)
         forwarding += 1
         settler.bury(delivery, admission, () => forwarded(delivery))
         break
@@ -138,15 +139,11 @@ export function createTaskFlow({
     units.add(unit)
     if (refused !== undefined) {
       const burial = { reason: 'invalid_args', error: refused.error, part: refused.message } as const
-      logBurial(delivery, burial)
+      log.buried(delivery, burial)
       unit.unsettled += 1
       settler.bury(delivery, burial, () => partSettled(unit))
     }
-    const queueOnHold = onHold.get(delivery.queue)
-    if (queueOnHold !== undefined) {
-      queueOnHold.push(unit)
-      return
-    }
+    if (onHold.takes(delivery.queue, unit)) return
     buffer.push(unit)
     fillSlots()
   }
@@ -212,7 +209,7 @@ export function createTaskFlow({
       settled.event.type,
       ran ? now() - attempt.startedAtMs : undefined,
     )
-    logEvent(settled.event)
+    log.ended(settled.event)
   }
 
   function partSettled(unit: WorkUnit): void {
@@ -302,61 +299,28 @@ export function createTaskFlow({
     for (const resolve of waiters) resolve()
   }
 
-  function logBurial(
-    { queue }: Delivery,
-    { reason, error }: { readonly reason: string; readonly error: string },
-  ): void {
-    logger.warn({ queue, reason, error }, 'message is put on the dead queue')
-  }
-
-  function logSuspect(unit: WorkUnit): void {
-    const { task, items } = unit.message
-    logger.warn(
-      { task, taskId: items[0]?.id, deliveries: deliveryCount(unit) },
-      'message was delivered often without an outcome, as if it ended its workers: it runs alone',
-    )
-  }
-
-  function logEvent(event: TaskEvent): void {
-    const { type, task, taskId } = event
-    if (type === 'failed') logger.error({ task, taskId, reason: event.reason, error: event.error }, 'task failed')
-    else if (type === 'retrying') {
-      const { error, nextAttemptAt } = event
-      logger.warn({ task, taskId, attempt: event.attempt, error, nextAttemptAt }, 'attempt failed; it will be retried')
-    } else logger.debug({ task, taskId }, type)
-  }
-
   return {
     running,
     get buffered() {
-      return [...onHold.values()].reduce((sum, held) => sum + held.length, buffer.size)
+      return onHold.size + buffer.size
     },
     onDelivery,
     onLost() {
-      for (const unit of buffer.remove((waiting) => !isLive(waiting))) leave(unit)
-      for (const [queue, held] of onHold) {
-        for (const unit of held) if (!isLive(unit)) leave(unit)
-        onHold.set(queue, held.filter(isLive))
-      }
+      const isLost = (unit: WorkUnit): boolean => !isLive(unit)
+      for (const unit of [...buffer.remove(isLost), ...onHold.remove(isLost)]) leave(unit)
       checkIdle()
     },
     hold(queue) {
-      if (!onHold.has(queue))
-        onHold.set(
-          queue,
-          buffer.remove((unit) => unit.deliveries[0]?.queue === queue),
-        )
+      if (onHold.add(queue)) {
+        for (const unit of buffer.remove(({ deliveries }) => deliveries[0]?.queue === queue)) onHold.takes(queue, unit)
+      }
     },
     giveBackHeld(queue) {
-      const held = onHold.get(queue)
-      if (held === undefined) return
-      onHold.set(queue, [])
-      for (const unit of held) giveBack(unit)
+      for (const unit of onHold.take(queue)) giveBack(unit)
       checkIdle()
     },
     release(queue) {
-      for (const unit of onHold.get(queue) ?? []) buffer.push(unit)
-      onHold.delete(queue)
+      for (const unit of onHold.end(queue)) buffer.push(unit)
       fillSlots()
     },
     giveBackOlder(sinceMs) {
@@ -370,8 +334,7 @@ export function createTaskFlow({
     },
     giveBack() {
       phase = 'given back'
-      for (const unit of [...buffer.remove(() => true), ...[...onHold.values()].flat()]) giveBack(unit)
-      onHold.clear()
+      for (const unit of [...buffer.remove(() => true), ...onHold.remove(() => true)]) giveBack(unit)
       checkIdle()
     },
     abandon(reason) {
