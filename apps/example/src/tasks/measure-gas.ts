@@ -8,6 +8,7 @@ export const measureGas = defineTask({
   name: 'measure-gas',
   chainKind: 'evm',
   condition: everyNBlocks(5),
+  timeout: '1m',
   async run({ block, chain }) {
     const { gasUsed, gasLimit, transactions } = await chain.block(block)
     // viem's numbers are bigints, which JSON does not have.
