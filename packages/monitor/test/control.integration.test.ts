@@ -117,6 +117,17 @@ describe('a monitor', () => {
     expect((await askAsWorker()).cancelled).toMatchObject([{ taskId: idOfBlock(2) }])
   })
 
+  it('goes on telling of those of orphaned tasks, whose messages may still wait', async () => {
+    await startMonitor()
+    await control.cancel([idOfBlock(3)])
+    await database.query(
+      `insert into blockmill.task (id, chain, name, status, attempt, postpones, changed_at)
+       values ($1, 'dev', 'a', 'orphaned', 1, 0, now())`,
+      [idOfBlock(3)],
+    )
+    expect((await askAsWorker()).cancelled).toMatchObject([{ taskId: idOfBlock(3) }])
+  })
+
   it('forgets cancels after a day', async () => {
     await startMonitor()
     const insert = (block: number, age: string) =>

@@ -52,11 +52,14 @@ const READ_LANES = `
 select queue, lane, paused, changed_at, changed_by from blockmill.queue_state
 order by paused desc, changed_at desc limit ${MAX_STATE_LANES}`
 
-// Tasks that have ended need no cancel any more. One that was replayed since then is not meant: workers compare the times.
+const ENDED = FINAL_STATES.filter((state) => state !== 'orphaned')
+
+// Tasks that have ended need no cancel any more, but for those that are orphaned: their messages may still wait in a queue. One
+// that was replayed since then is not meant: workers compare the times.
 const READ_CANCELS = `
 select task_id, requested_at from blockmill.cancel_request as request
 where requested_at > $1 and not exists (
-  select from blockmill.task where task.id = request.task_id and task.status in ('${FINAL_STATES.join(`', '`)}'))
+  select from blockmill.task where task.id = request.task_id and task.status in ('${ENDED.join(`', '`)}'))
 order by requested_at desc limit ${MAX_STATE_CANCELS}`
 
 /** Stores whether lanes are paused, where that is newer than what is stored. */

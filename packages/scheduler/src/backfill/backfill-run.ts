@@ -178,6 +178,7 @@ export class BackfillRun {
         cause: 'backfill',
         chunk: this.#chunk,
         generation: job.generation,
+        generationOf: (block) => ports.latest.generationOf(block),
         scheduledAt: new Date(ports.now()),
         defaultMaxAttempts: ports.defaultMaxAttempts,
       })

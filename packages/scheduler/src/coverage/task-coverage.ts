@@ -9,6 +9,7 @@ import {
   union,
 } from '@blockmill/core'
 
+import { nextLiveBlock } from '../planner/next-blocks.ts'
 import type { FollowedCoverage } from './coverage-store.ts'
 import type { CoverageWriter } from './coverage-writer.ts'
 
@@ -25,6 +26,8 @@ export interface TaskCoverage {
   readonly startBlock: number
   /** First block of the live run while nothing is evaluated. */
   readonly liveFrom: number
+  /** Where the live run goes on after the chain has replaced blocks; see `Progress`. */
+  readonly resumeFrom: number | undefined
   /** What is stored as evaluated. */
   readonly evaluated: BlockSet
   /** The blocks of a range that are neither evaluated nor claimed. */
@@ -58,6 +61,7 @@ export function createTaskCoverage(recorded: FollowedCoverage, writer: CoverageW
   const { task, argsHash, args, head, startBlock, liveFrom } = recorded
   const claims = new Set<Claim>()
   let { evaluated } = recorded
+  let resumeFrom: number | undefined
 
   const assertCurrent = (range: BlockRange): void => {
     for (const claim of claims) {
@@ -75,6 +79,9 @@ export function createTaskCoverage(recorded: FollowedCoverage, writer: CoverageW
     head,
     startBlock,
     liveFrom,
+    get resumeFrom() {
+      return resumeFrom
+    },
     get evaluated() {
       return evaluated
     },
@@ -94,6 +101,7 @@ export function createTaskCoverage(recorded: FollowedCoverage, writer: CoverageW
       for (const claim of claims) claim.voidFrom = Math.min(claim.voidFrom, from)
     },
     retract(from) {
+      if (nextLiveBlock({ startBlock, liveFrom, resumeFrom, evaluated }) > from) resumeFrom = from
       evaluated = difference(evaluated, [{ from, to: Number.MAX_SAFE_INTEGER }])
     },
   }

@@ -6,6 +6,8 @@ export interface Progress {
   readonly startBlock: number
   /** First block of the live run while nothing is evaluated: see `liveStart`. */
   readonly liveFrom: number
+  /** Where the live run goes on after the chain has replaced blocks, though what is looked back at is not done yet. */
+  readonly resumeFrom?: number | undefined
   readonly evaluated: BlockSet
 }
 
@@ -15,9 +17,9 @@ export interface ProgressWithGaps extends Progress {
 }
 
 /** The next block of a task's live run: the one after the highest that is evaluated, or the one where it begins. */
-export function nextLiveBlock({ startBlock, liveFrom, evaluated }: Progress): number {
+export function nextLiveBlock({ startBlock, liveFrom, resumeFrom = 0, evaluated }: Progress): number {
   const last = evaluated.at(-1)?.to
-  return last !== undefined && last >= startBlock ? last + 1 : liveFrom
+  return last !== undefined && last >= startBlock ? Math.max(last + 1, resumeFrom) : liveFrom
 }
 
 /** Blocks from the next live one to the head, all of which are due; `undefined` when the task has caught up. */

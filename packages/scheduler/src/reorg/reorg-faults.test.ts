@@ -93,6 +93,33 @@ describe('a step that is under way when its blocks are replaced', () => {
   })
 })
 
+describe('a task that still looks back when blocks are replaced', () => {
+  it('goes on with the live run where the chain has changed, and with the lookback on the low lane', async () => {
+    const chain = createScriptedChain({ head: 1_000, finalityLag: 20 })
+    const broker = createRecordingBroker()
+    const looking = defineTask({ name: 'a', head: 'latest', backfill: { lookback: 900 }, run })
+    const { seconds, store } = await leading({ tasks: [looking], chain, broker, queueWindow: 500 })
+    broker.setDepth(500)
+    chain.advanceTo(1_005)
+    await seconds(2)
+    expect(store.of('a')?.evaluated).toEqual([
+      { from: 100, to: expect.any(Number) },
+      { from: 1_000, to: 1_005 },
+    ])
+    chain.reorg(3)
+    await seconds(2)
+    const lanes = broker.messages.slice(-3).map(({ lane, items }) => [items[0]?.block?.number, lane])
+    expect(lanes).toEqual([1_003, 1_004, 1_005].map((number) => [number, 'normal']))
+    chain.reorg(7)
+    await seconds(2)
+    broker.setDepth(0)
+    await seconds(2)
+    expect(store.of('a')?.evaluated).toEqual([{ from: 100, to: 1_005 }])
+    const last = new Map(broker.messages.map(({ lane, items }) => [items[0]?.block?.number, lane]))
+    expect(range(100, 998).every((number) => last.get(number) === 'low')).toBe(true)
+  })
+})
+
 describe('a reorganisation without a scheduler', () => {
   it('is found at the next start', async () => {
     const chain = createScriptedChain({ head: 100, finalityLag: 20 })
