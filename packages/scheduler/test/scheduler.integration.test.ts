@@ -150,6 +150,39 @@ describe('a scheduler on a real broker and database', () => {
     expect(scheduled('b')).toEqual(blocks(1, 200).map((number) => number * 100))
   })
 
+  it('never puts much more than the window on the broker for a start block far below the head', async () => {
+    const bounded = defineTask({ name: 'a', queue: 'bounded', run })
+    const work = topology.workQueue('bounded', 'normal')
+    await start({
+      tasks: [bounded],
+      chain: createScriptedChain({ head: 2_000 }),
+      config: { start: 1, queueWindow: 500 },
+    })
+    const depth = async () => (await observer.depth(work))?.messages ?? 0
+    await waitFor(async () => (await depth()) >= 500, { describe: 'the window to be full' })
+    let most = 0
+    let acked = 0
+    const worker = await observer.consume({
+      queue: work,
+      prefetch: 100,
+      onDelivery(delivery) {
+        acked += 1
+        delivery.ack()
+      },
+    })
+    await waitFor(
+      async () => {
+        most = Math.max(most, await depth())
+        return acked >= 2_000
+      },
+      { describe: 'all tasks to be taken', timeoutMs: 30_000 },
+    )
+    await worker.close()
+    // The window, and a step that began below it.
+    expect(most).toBeLessThanOrEqual(1_000)
+    expect(scheduled('a')).toEqual(blocks(1, 2_000))
+  })
+
   it('covers a lookback of 300 blocks on the low lane', async () => {
     const looking = defineTask({ name: 'a', backfill: { lookback: 300, chunk: 50 }, run })
     await start({ tasks: [looking], chain: createScriptedChain({ head: 5_000 }) })
