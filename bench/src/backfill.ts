@@ -29,8 +29,9 @@ import type { Result } from './report.ts'
 import { whenTrue } from './when-true.ts'
 
 const CHUNK = 100
-const CONCURRENCY = 100
-const PREFETCH = 100
+/** Messages, of a hundred tasks each. */
+const PREFETCH = 20
+const CONCURRENCY = 20
 const LIVE_EVERY_MS = 1_000
 /** For a million blocks, on two cores. */
 const BAR_SECONDS = 90

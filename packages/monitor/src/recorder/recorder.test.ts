@@ -76,9 +76,9 @@ describe('the recorder', () => {
   it('bounds a batch by rows, because a chunk carries many', async () => {
     const { deliver, commits } = await start()
     const chunk = (from: number) => taskMessage(Array.from({ length: 500 }, (_, index) => from + index))
-    const deliveries = deliver(...Array.from({ length: 11 }, (_, index) => chunk(index * 500)))
+    const deliveries = deliver(...Array.from({ length: 41 }, (_, index) => chunk(index * 500)))
     await vi.waitFor(() => expect(acked(deliveries)).not.toContain(false))
-    expect(commits.map((ids) => ids.length)).toEqual([5_000, 500])
+    expect(commits.map((ids) => ids.length)).toEqual([20_000, 500])
   })
 
   it('takes no more from the broker while large messages wait, and goes on when they are stored', async () => {

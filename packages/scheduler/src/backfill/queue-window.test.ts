@@ -76,6 +76,26 @@ describe('createQueueWindow', () => {
     expect(state.looks).toBeLessThanOrEqual(11)
   })
 
+  it('keeps the lane no fuller than workers need, and fills it up for fast ones', async () => {
+    const { publish, state } = setUp(10_000)
+    /** The most that waited while workers took so many tasks between two looks. */
+    const deepest = async (takenEachLook: number) => {
+      state.onWait = () => (state.messages = Math.max(0, state.messages - takenEachLook))
+      for (let count = 0; count < 50; count += 1) await publish(100, 2_000)
+      let most = 0
+      for (let count = 0; count < 50; count += 1) {
+        await publish(100, 2_000)
+        most = Math.max(most, state.messages)
+      }
+      return most
+    }
+    expect(await deepest(10)).toBeLessThanOrEqual(1_000)
+    const forFast = await deepest(3_000)
+    expect(forFast).toBeGreaterThanOrEqual(3_000)
+    expect(forFast).toBeLessThanOrEqual(10_000)
+    expect(await deepest(10)).toBeLessThanOrEqual(1_000)
+  })
+
   it('lets those who ask take turns', async () => {
     const { window, signal, state } = setUp(100)
     const order: string[] = []

@@ -5,6 +5,9 @@ import { createPublishedItems } from './published-items.ts'
 /** How long to wait before the broker is asked again. A worker takes a few hundred tasks meanwhile. */
 const LOOK_EVERY_MS = 50
 
+/** A lane is kept at least this full, so that no worker waits from one look to the next. */
+const LEAST_LEVEL = 1_000
+
 /** Room for tasks in a lane, to be given back. */
 export interface Room {
   /** Tasks that may be published. */
@@ -16,6 +19,10 @@ export interface Room {
 /**
  * Bounds the tasks that wait in one lane of the broker. Whoever wants to publish asks for room first; those who ask take
  * turns, so that a large job does not keep a small one waiting.
+ *
+ * The lane is kept no fuller than its workers need, which is most often far below the limit: the level that it is filled up
+ * to doubles when a look finds the lane all but empty, and falls while half of it or more still waits. The shorter the lane,
+ * the sooner a pause takes effect, and the more often a task is recorded once, as scheduled and finished in one.
  */
 export interface QueueWindow {
   /**
@@ -55,7 +62,16 @@ export function createQueueWindow({
   let reserved = 0
   let turn: Promise<void> = Promise.resolve()
 
-  const free = (): number => Math.min(...limits.values()) - waiting - publishedSince - reserved
+  let level = LEAST_LEVEL
+
+  const limit = (): number => Math.min(...limits.values())
+  const free = (): number => Math.min(limit(), level) - waiting - publishedSince - reserved
+
+  const adaptLevel = (): void => {
+    if (waiting < level / 8) level = Math.min(limit(), level * 2)
+    else if (waiting > level / 2) level = Math.floor(level * 0.8)
+    level = Math.max(LEAST_LEVEL, level)
+  }
 
   const look = async (signal: AbortSignal): Promise<void> => {
     const sinceLastMs = now() - askedAtMs
@@ -66,10 +82,11 @@ export function createQueueWindow({
     const before = publishedSince
     waiting = published.newest(await unlessAborted(depth(), signal))
     publishedSince -= before
+    adaptLevel()
   }
 
   const reserveNext = async (least: number, most: number, signal: AbortSignal): Promise<Room> => {
-    const worth = (): number => Math.min(least, ...limits.values())
+    const worth = (): number => Math.min(least, limit())
     while (free() < worth()) await look(signal)
     const tasks = Math.min(most, free())
     reserved += tasks
