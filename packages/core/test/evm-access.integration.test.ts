@@ -205,6 +205,10 @@ describe('logs of an EVM chain', () => {
     expect(Math.max(...after.asked)).toBeGreaterThan(3)
   })
 
+  it('are not looked for in a range that ends before it begins', async () => {
+    await expect(access.logs({ from: 7, to: 6 })).rejects.toThrow(/7.*6/)
+  })
+
   it('fail when even one block is refused', async () => {
     const read = await readerLimitedTo(() => 0, { code: -32_000, message: 'internal trouble' })
     await expect(read()).rejects.toThrow('internal trouble')

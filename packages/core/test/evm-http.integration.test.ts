@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 
 import { describe, expect, it, onTestFinished } from 'vitest'
 
+import { createHttpPost, isAnswerTooLarge, isPostTimeout } from '../src/chain/http-post.ts'
 import { openJsonRpcHttp } from '../src/chain/json-rpc-http.ts'
 import type { JsonRpcSocket } from '../src/chain/json-rpc-socket.ts'
 
@@ -233,3 +234,24 @@ describe('JSON-RPC over HTTP', () => {
     expect((await rpc.closed).message).toContain('it gave no sign of life for 100 ms')
   })
 })
+
+it.each(['in one piece', 'in chunks of unknown number'])(
+  'gives up an answer that is too large and comes %s',
+  async (how) => {
+    const server = createServer((_request, response) => {
+      if (how === 'in one piece') response.setHeader('content-length', 2_000)
+      response.write('1'.repeat(1_000))
+      response.end('1'.repeat(1_000))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const http = createHttpPost({ url, connectTimeoutMs: 1_000, requestTimeoutMs: 2_000, maxAnswerBytes: 1_500 })
+    onTestFinished(() => {
+      http.destroy()
+      server.close()
+    })
+    const error: unknown = await http.post('{}').catch((thrown: unknown) => thrown)
+    expect(isAnswerTooLarge(error)).toBe(true)
+    expect(isPostTimeout(error)).toBe(false)
+  },
+)

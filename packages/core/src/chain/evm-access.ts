@@ -1,7 +1,7 @@
 import { type Block, formatBlock, type RpcBlock } from 'viem'
 
 import { RetryableError } from '../errors/blockmill-error.ts'
-import type { BlockRange } from '../range/block-range.ts'
+import { type BlockRange, blockRange } from '../range/block-range.ts'
 import type { BlockRef, EvmAccess, EvmBlock } from './chain-access.ts'
 import type { ChainConnection } from './chain-connection.ts'
 import { createEvmClient } from './evm-client.ts'
@@ -39,11 +39,12 @@ export function createEvmAccess({ id, connection }: EvmAccessOptions): EvmAccess
 
   const logsOf = async (where: BlockRef | BlockRange, filter: Parameters<typeof logs.ofBlock>[1]) => {
     if (typeof where === 'object' && 'from' in where) {
+      const range = blockRange(where.from, where.to)
       // Some nodes answer a range that they do not have yet with what they have, as if that were all.
       const head = parseQuantity(await connection.send('eth_blockNumber', []), 'a block number')
-      if (where.to > head)
-        throw new RetryableError('CHAIN_RPC_FAILED', `The node of chain '${id}' has no block ${where.to}, or not yet.`)
-      return logs.ofRange(where, filter)
+      if (range.to > head)
+        throw new RetryableError('CHAIN_RPC_FAILED', `The node of chain '${id}' has no block ${range.to}, or not yet.`)
+      return logs.ofRange(range, filter)
     }
     const known = typeof where === 'object' ? where.hash : undefined
     return logs.ofBlock(known ?? String((await readBlock(where, false)).hash), filter)

@@ -1,25 +1,18 @@
 import { STATUS_CODES } from 'node:http'
 
-import { Pool } from 'undici'
-
 import { RetryableError } from '../errors/blockmill-error.ts'
+import { createHttpPost, type HttpAnswer, isAnswerTooLarge, isPostTimeout } from './http-post.ts'
 import type { JsonRpcSocket, JsonRpcSocketOptions } from './json-rpc-socket.ts'
 import { redactUrl, redactUrls } from './redact-url.ts'
-import { parseRetryAfter } from './retry-after.ts'
 import { isRateLimit, parseAnswerError, RpcAnswerError } from './rpc-answer-error.ts'
 import { answeredWithError, lost, timedOut, unreachable } from './rpc-failure.ts'
 
 /** Requests in one body. Public endpoints take some hundreds; the connection has rarely more in flight. */
 const MAX_BATCH = 100
-/** TCP connections to one endpoint, kept alive. */
-const CONNECTIONS = 16
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024
 const TOO_LARGE = new RpcAnswerError(413, 'The answer is larger than 256 MiB.')
 /** Cheap everywhere. An error is as good a sign of life as an answer. */
 const PROBE = 'eth_chainId'
-/** The other side closed a connection that was kept alive, at the moment at which it was used. */
-const STALE_CONNECTION = ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']
-
 const TOO_MANY_REQUESTS = 429
 /** What servers say with HTTP's own words to a batch that is not wanted, or is too large. */
 const BATCH_REFUSALS = [400, 405, 406, 413, 415, 422, 501]
@@ -30,14 +23,6 @@ interface WaitingRequest {
   readonly params: readonly unknown[]
   readonly resolve: (result: unknown) => void
   readonly reject: (error: RetryableError) => void
-}
-
-/** What came back for one body. */
-interface HttpAnswer {
-  readonly status: number
-  readonly retryAfterMs: number | undefined
-  /** Parsed; `undefined` for what is not JSON. */
-  readonly body: unknown
 }
 
 /**
@@ -52,17 +37,9 @@ interface HttpAnswer {
  */
 export async function openJsonRpcHttp(options: JsonRpcSocketOptions, signal?: AbortSignal): Promise<JsonRpcSocket> {
   signal?.throwIfAborted()
-  const { url, connectTimeoutMs, requestTimeoutMs, heartbeatMs } = options
+  const { url, requestTimeoutMs, heartbeatMs } = options
   const peer = redactUrl(url)
-  const { origin, path, headers } = requestTarget(url)
-  const pool = new Pool(origin, {
-    connections: CONNECTIONS,
-    connect: { timeout: connectTimeoutMs },
-    // Each body has a time-out of its own, from first to last.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    maxResponseSize: MAX_ANSWER_BYTES,
-  })
+  const http = createHttpPost({ ...options, maxAnswerBytes: MAX_ANSWER_BYTES })
   const closed = Promise.withResolvers<RetryableError>()
   const waiting: WaitingRequest[] = []
   let flushing: NodeJS.Immediate | undefined
@@ -78,27 +55,10 @@ export async function openJsonRpcHttp(options: JsonRpcSocketOptions, signal?: Ab
     signal?.removeEventListener('abort', abort)
     for (const { method, reject } of waiting.splice(0)) reject(lost(peer, method, reason))
     // Rejects what is in flight, which then names the reason above.
-    void pool.destroy()
+    http.destroy()
     closed.resolve(unreachable(`The connection to ${peer} is gone: ${reason}.`))
   }
   const abort = (): void => cut('it was closed by this side')
-
-  const post = async (body: string): Promise<HttpAnswer> => {
-    const timeout = new AbortController()
-    const timer = setTimeout(() => timeout.abort(), requestTimeoutMs)
-    try {
-      const response = await pool.request({ method: 'POST', path, headers, body, signal: timeout.signal })
-      const text = await response.body.text()
-      const retryAfter = response.headers['retry-after']
-      return {
-        status: response.statusCode,
-        retryAfterMs: parseRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter, Date.now()),
-        body: parseJson(text),
-      }
-    } finally {
-      clearTimeout(timer)
-    }
-  }
 
   const exchange = async (requests: readonly WaitingRequest[]): Promise<void> => {
     const [first] = requests
@@ -110,14 +70,11 @@ export async function openJsonRpcHttp(options: JsonRpcSocketOptions, signal?: Ab
     }
     let answer: HttpAnswer
     try {
-      answer = await post(body).catch((error: unknown) => {
-        if (goneBecause === undefined && STALE_CONNECTION.includes(codeOf(error))) return post(body)
-        throw error
-      })
+      answer = await http.post(body)
     } catch (error) {
-      if (goneBecause === undefined && isAbort(error)) return fail((method) => timedOut(peer, method, requestTimeoutMs))
-      if (codeOf(error) === 'UND_ERR_RES_EXCEEDED_MAX_SIZE')
-        return fail((method) => answeredWithError(peer, method, TOO_LARGE))
+      if (goneBecause === undefined && isPostTimeout(error))
+        return fail((method) => timedOut(peer, method, requestTimeoutMs))
+      if (isAnswerTooLarge(error)) return fail((method) => answeredWithError(peer, method, TOO_LARGE))
       cut(redactUrls(error instanceof Error ? error.message : String(error)))
       return fail((method) => lost(peer, method, goneBecause ?? ''))
     }
@@ -167,20 +124,6 @@ export async function openJsonRpcHttp(options: JsonRpcSocketOptions, signal?: Ab
   }
 }
 
-/** Where to send, and with what: a user and password of the URL become a header. */
-function requestTarget(url: string) {
-  const { origin, pathname, search, username, password } = new URL(url)
-  const user = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-  return {
-    origin,
-    path: `${pathname}${search}`,
-    headers: {
-      'content-type': 'application/json',
-      ...(user !== ':' && { authorization: `Basic ${Buffer.from(user).toString('base64')}` }),
-    },
-  }
-}
-
 /** Why nothing of what was asked is answered; `undefined` when the body is to be looked at, or is a batch that was not wanted. */
 function refusalOf({ status, retryAfterMs, body }: HttpAnswer, isBatch: boolean): RpcAnswerError | undefined {
   const error = isRecord(body) && isRecord(body['error']) ? parseAnswerError(body['error']) : undefined
@@ -204,23 +147,6 @@ function settle(peer: string, { method, resolve, reject }: WaitingRequest, { bod
   } else {
     reject(new RetryableError('CHAIN_DATA_INVALID', `${peer} answered ${method} with something that is not JSON-RPC.`))
   }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // A page of HTML, say: the status tells more.
-    return undefined
-  }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
-}
-
-function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AbortError'
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
