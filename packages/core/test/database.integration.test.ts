@@ -78,6 +78,7 @@ describe('migrations', () => {
       { name: '0005-backfills' },
       { name: '0006-gap-indexes' },
       { name: '0007-task-deadlines' },
+      { name: '0008-schedule-generations' },
     ])
     await first?.query('drop schema blockmill cascade')
   })

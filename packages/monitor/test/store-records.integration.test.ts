@@ -131,6 +131,27 @@ describe('the record', () => {
     expect(await attempts()).toEqual([])
   })
 
+  it('keeps the success, and how the task was scheduled, when its block is replaced', async () => {
+    const orphaned = { type: 'orphaned' as const, ...eventBase(1), generation: 5, reason: 'replaced' }
+    await record(taskMessage([1]), eventMessage([succeeded(1)]))
+    await record(eventMessage([orphaned], 'scheduler'))
+    await record(eventMessage([succeeded(1)], 'worker-b'))
+    expect((await rows()).tasks).toMatchObject([
+      {
+        status: 'orphaned',
+        generation: 5,
+        result: null,
+        reason: 'replaced',
+        queue: 'default',
+        lane: 'normal',
+        cause: 'live',
+      },
+    ])
+    expect(await attempts()).toMatchObject([{ generation: 0, outcome: 'succeeded', worker: 'worker-a' }])
+    await record(taskMessage([1], { generation: 9, queue: 'slow', scheduledAt: '2026-01-02T00:00:00.000Z' }))
+    expect((await rows()).tasks).toMatchObject([{ status: 'scheduled', generation: 9, queue: 'slow' }])
+  })
+
   it('keeps the outcome of an earlier generation when the task is replayed', async () => {
     await record(taskMessage([1]), eventMessage([succeeded(1)]))
     await record(taskMessage([1], { generation: 9, cause: 'replay' }))

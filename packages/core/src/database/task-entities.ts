@@ -37,6 +37,8 @@ export const TaskEntity = defineEntity({
     maxAttempts: p.integer().strictNullable(),
     scheduledAt: p.datetime().strictNullable(),
     /** It may not start before, where its message says so. */
+    /** Which generation the schedule is of; null for the first. */
+    scheduleGeneration: p.bigint('number').strictNullable(),
     notBefore: p.datetime().strictNullable(),
     /** It fails when it has not started by then, where its message says so. */
     expiresAt: p.datetime().strictNullable(),

@@ -70,6 +70,7 @@ function scheduledTask(message: TaskMessage, item: TaskItem): TaskRecord {
       argsHash: argsHash(item.args as JsonObject),
     },
     schedule: {
+      generation: message.generation ?? 0,
       queue: message.queue,
       lane: message.lane,
       priority: message.priority,

@@ -74,6 +74,22 @@ describe('folding a batch', () => {
     expect(task).toMatchObject({ state: { state: 'scheduled', generation: 5 }, schedule: { cause: 'replay' } })
   })
 
+  it('keeps how a task was scheduled when its block is replaced, in whatever order that is told', () => {
+    const orphaned = eventMessage([{ type: 'orphaned', ...eventBase(1), generation: 5, reason: 'replaced' }])
+    const told = [taskMessage([1]), eventMessage([succeeded(1)]), orphaned]
+    for (const messages of [told, told.toReversed()]) {
+      expect(only(messages)).toMatchObject({
+        state: { state: 'orphaned', generation: 5, reason: 'replaced', result: null },
+        schedule: { queue: 'default', cause: 'live' },
+      })
+    }
+    const again = taskMessage([1], { generation: 7, queue: 'slow', scheduledAt: '2026-01-02T00:00:00.000Z' })
+    expect(only([again, ...told])).toMatchObject({
+      state: { state: 'scheduled', generation: 7 },
+      schedule: { queue: 'slow' },
+    })
+  })
+
   it('records a success once, the first, when an attempt was delivered twice', () => {
     const late = { ...succeeded(1, { result: 'late' }), at: '2026-01-01T00:00:05.000Z' }
     const { tasks, attempts } = fold([eventMessage([late], 'worker-b'), eventMessage([succeeded(1)])])

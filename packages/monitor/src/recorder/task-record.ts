@@ -2,6 +2,8 @@ import { compareProgress, type Cause, type Lane, type TaskProgress } from '@bloc
 
 /** How a task was scheduled. Times are Unix milliseconds. */
 export interface Schedule {
+  /** Which generation was scheduled so. */
+  readonly generation: number
   readonly queue: string
   readonly lane: Lane
   readonly priority: number
@@ -64,7 +66,8 @@ export interface TaskRecord {
  *
  * - The state that is further decides: `compareProgress`, and between equals `compareEquals`.
  * - The first scheduling counts: what is scheduled again after a crash has waited since then.
- * - A later generation starts afresh: schedule and progress of an earlier one do not belong to it.
+ * - A later generation starts afresh: progress of an earlier one does not belong to it, and the schedule of an earlier one
+ *   counts only until its own is known. A task that is orphaned has none of its own, and keeps that which it had.
  */
 export function mergeTasks(a: TaskRecord, b: TaskRecord): TaskRecord {
   const [ahead, behind] = compareStates(a.state, b.state) >= 0 ? [a, b] : [b, a]
@@ -76,7 +79,7 @@ export function mergeTasks(a: TaskRecord, b: TaskRecord): TaskRecord {
     block: a.block ?? b.block,
     unit: a.unit ?? b.unit,
     state: ahead.state,
-    schedule: sameGeneration ? firstScheduled(ahead.schedule, behind.schedule) : ahead.schedule,
+    schedule: firstScheduled(ahead.schedule, behind.schedule),
     progress: sameGeneration ? lastReported(ahead.progress, behind.progress) : ahead.progress,
   }
 }
@@ -100,8 +103,10 @@ function compareTexts(a: string, b: string): number {
   return a < b ? -1 : 1
 }
 
+/** The first scheduling of the latest generation. */
 function firstScheduled(a: Schedule | null, b: Schedule | null): Schedule | null {
   if (a === null || b === null) return a ?? b
+  if (a.generation !== b.generation) return a.generation > b.generation ? a : b
   return a.scheduledAt <= b.scheduledAt ? a : b
 }
 

@@ -29,6 +29,7 @@ const SCHEDULE: readonly TaskColumn[] = [
   { name: 'cause', type: 'text', value: ({ schedule }) => schedule?.cause ?? null },
   { name: 'max_attempts', type: 'int', value: ({ schedule }) => schedule?.maxAttempts ?? null },
   { name: 'scheduled_at', type: 'timestamptz', value: ({ schedule }) => schedule?.scheduledAt ?? null },
+  { name: 'schedule_generation', type: 'bigint', value: ({ schedule }) => schedule?.generation || null },
   { name: 'not_before', type: 'timestamptz', value: ({ schedule }) => schedule?.notBefore ?? null },
   { name: 'expires_at', type: 'timestamptz', value: ({ schedule }) => schedule?.expiresAt ?? null },
   { name: 'root_id', type: 'uuid', value: ({ schedule }) => schedule?.rootId ?? null },
@@ -78,8 +79,10 @@ function progressOf(row: 'excluded' | 'task'): string {
 }
 
 const IS_AHEAD = `${progressOf('excluded')} > ${progressOf('task')}`
-const IS_FIRST_SCHEDULED = `(excluded.generation > task.generation or (excluded.generation = task.generation
-  and excluded.scheduled_at < coalesce(task.scheduled_at, 'infinity')))`
+const IS_FIRST_SCHEDULED = `(excluded.scheduled_at is not null and (task.scheduled_at is null
+  or coalesce(excluded.schedule_generation, 0) > coalesce(task.schedule_generation, 0)
+  or (coalesce(excluded.schedule_generation, 0) = coalesce(task.schedule_generation, 0)
+    and excluded.scheduled_at < task.scheduled_at)))`
 const IS_LAST_REPORTED = `(excluded.generation > task.generation or (excluded.generation = task.generation
   and excluded.progress_at > coalesce(task.progress_at, '-infinity')))`
 const IS_NEWS = `(task.args is null and excluded.args is not null)

@@ -5,6 +5,7 @@ import { ChainHeads } from './chain-heads.ts'
 import { ControlState } from './control-state.ts'
 import { GapIndexes } from './gap-indexes.ts'
 import { InitialSchema } from './initial-schema.ts'
+import { ScheduleGenerations } from './schedule-generations.ts'
 import { TaskDeadlines } from './task-deadlines.ts'
 import { UniqueTasks } from './unique-tasks.ts'
 
@@ -17,4 +18,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '0005-backfills', class: Backfills },
   { name: '0006-gap-indexes', class: GapIndexes },
   { name: '0007-task-deadlines', class: TaskDeadlines },
+  { name: '0008-schedule-generations', class: ScheduleGenerations },
 ]
