@@ -5,7 +5,7 @@ import { startAnvil, waitFor } from '@blockmill/testkit'
 import { testBroker, testDatabase } from '@blockmill/testkit/vitest'
 import { expect, it, onTestFinished } from 'vitest'
 
-import { readCoverage, readTasks } from './src/record.ts'
+import { readCoverage, type RecordedTask, readTasks } from './src/record.ts'
 import { type ServiceProcess, startService } from './src/service-process.ts'
 
 const broker = testBroker()
@@ -14,7 +14,7 @@ const TASKS = fileURLToPath(new URL('evm-tasks', import.meta.url))
 const BLOCKS = 20
 const FINALITY_LAG = 2
 
-it('runs the tasks of an EVM chain for every block, once each, and leaves out those for other kinds', async () => {
+it('runs the tasks of an EVM chain for every block, once each, and again for blocks that are replaced', async () => {
   const chain = await startAnvil({ finalityLag: FINALITY_LAG })
   onTestFinished(() => chain.stop())
   const start = async (endpoint: string, ...args: string[]): Promise<ServiceProcess> => {
@@ -44,38 +44,56 @@ it('runs the tasks of an EVM chain for every block, once each, and leaves out th
   for (let mined = 0; mined < BLOCKS; mined += 4) await chain.mine(4)
   await chain.mine(FINALITY_LAG)
 
-  const every = (period: number) => Array.from({ length: BLOCKS / period }, (_, index) => (index + 1) * period)
-  const expected = { 'note-evm-block': every(1), 'count-transactions': every(5), 'follow-latest': every(10) }
+  const upTo = (last: number, period = 1) => Array.from({ length: last / period }, (_, index) => (index + 1) * period)
+  const expected = {
+    'note-evm-block': upTo(BLOCKS),
+    'count-transactions': upTo(BLOCKS, 5),
+    'follow-latest': upTo(BLOCKS + FINALITY_LAG),
+  }
   const total = Object.values(expected).flat().length
-  await waitFor(
-    async () => {
-      const tasks = await readTasks(record)
-      return tasks.length >= total && tasks.every(({ status }) => isFinal(status))
-    },
-    { describe: `${total} tasks are finished`, timeoutMs: 60_000 },
-  )
-  const tasks = await readTasks(record)
-  expect(tasks.filter(({ status }) => status !== 'succeeded')).toEqual([])
-  const blocksOf = (task: string) =>
+  const finished = async (count: number) => {
+    const areFinished = (tasks: readonly RecordedTask[]) =>
+      tasks.length >= count && tasks.every(({ status }) => isFinal(status))
+    await waitFor(async () => areFinished(await readTasks(record)), {
+      describe: `${count} tasks are finished`,
+      timeoutMs: 60_000,
+    })
+    return readTasks(record)
+  }
+  const blocksOf = (tasks: readonly RecordedTask[], task: string) =>
     tasks.flatMap(({ name, block }) => (name === task ? [block] : [])).toSorted((a, b) => a - b)
-  expect(Object.fromEntries([...new Set(tasks.map(({ name }) => name))].map((name) => [name, blocksOf(name)]))).toEqual(
-    expected,
-  )
+  const hashOf = async (block: number) => {
+    const found = (await chain.request('eth_getBlockByNumber', [`0x${block.toString(16)}`, false])) as { hash: string }
+    return found.hash
+  }
+  const resultOf = async ({ id }: RecordedTask) =>
+    (await record.get<{ readonly result: unknown }>(`/api/v1/tasks/${id}`)).result
 
-  const coverage = await readCoverage(record)
-  expect(new Set(coverage.map(({ task }) => task))).toEqual(new Set(Object.keys(expected)))
-  for (const { task, evaluated, gaps } of coverage) {
-    const to = task === 'follow-latest' ? BLOCKS + FINALITY_LAG : BLOCKS
-    expect(evaluated.ranges, task).toEqual([{ from: 1, to }])
+  const tasks = await finished(total)
+  expect(tasks.filter(({ status }) => status !== 'succeeded')).toEqual([])
+  const names = [...new Set(tasks.map(({ name }) => name))]
+  expect(Object.fromEntries(names.map((name) => [name, blocksOf(tasks, name)]))).toEqual(expected)
+  const results = Object.fromEntries(
+    await Promise.all(
+      tasks.flatMap((task) => (task.block === BLOCKS ? [resultOf(task).then((result) => [task.name, result])] : [])),
+    ),
+  ) as Record<string, unknown>
+  const hash = await hashOf(BLOCKS)
+  expect(results).toEqual({
+    'note-evm-block': { hash, number: BLOCKS },
+    'count-transactions': 0,
+    'follow-latest': hash,
+  })
+  for (const { task, evaluated, gaps } of await readCoverage(record)) {
+    expect(evaluated.ranges, task).toEqual([{ from: 1, to: task === 'follow-latest' ? BLOCKS + FINALITY_LAG : BLOCKS }])
     expect(gaps.ranges, task).toEqual([])
   }
 
-  const head = (await chain.request('eth_getBlockByNumber', ['0x14', false])) as { readonly hash: string }
-  const resultOf = async (task: string, block: number) => {
-    const id = tasks.find((one) => one.name === task && one.block === block)?.id
-    return (await record.get<{ readonly result: unknown }>(`/api/v1/tasks/${id}`)).result
-  }
-  expect(await resultOf('note-evm-block', BLOCKS)).toEqual({ hash: head.hash, number: BLOCKS })
-  expect(await resultOf('follow-latest', BLOCKS)).toBe(head.hash)
-  expect(await resultOf('count-transactions', BLOCKS)).toBe(0)
+  const replaced = [BLOCKS + 1, BLOCKS + 2]
+  await chain.reorg(replaced.length)
+  const later = (await finished(total + replaced.length)).filter(({ block }) => replaced.includes(block))
+  const orphaned = later.filter(({ status }) => status === 'orphaned')
+  const canonical = later.filter(({ status }) => status === 'succeeded')
+  expect([blocksOf(orphaned, 'follow-latest'), blocksOf(canonical, 'follow-latest')]).toEqual([replaced, replaced])
+  for (const task of canonical) expect(await resultOf(task)).toBe(await hashOf(task.block))
 })

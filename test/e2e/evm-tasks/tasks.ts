@@ -1,4 +1,4 @@
-import { defineTask, everyNBlocks } from '@blockmill/core'
+import { defineTask } from '@blockmill/core'
 
 /** Reads its block through viem's client. */
 export const noteEvmBlock = defineTask({
@@ -27,7 +27,6 @@ export const followLatest = defineTask({
   name: 'follow-latest',
   chainKind: 'any',
   head: 'latest',
-  condition: everyNBlocks(10),
   timeout: '1m',
   run: async ({ block, chain }) => (chain.kind === 'evm' ? (await chain.block(block)).hash : null),
 })
