@@ -25,7 +25,7 @@ import { TaskFollower } from './follower/task-follower.ts'
 import type { ResolvedArgs } from './planner/resolve-args.ts'
 import type { Reconciler } from './reconciler/reconciler.ts'
 import { createLatestBranch, type LatestBranch, type LatestBranchPorts } from './reorg/latest-branch.ts'
-import type { SchedulerMetrics } from './scheduler-metrics.ts'
+import type { BackfillBacklog, SchedulerMetrics } from './scheduler-metrics.ts'
 import { unlessAborted } from './unless-aborted.ts'
 import { pause } from './wake-up.ts'
 
@@ -141,6 +141,10 @@ export class Leadership {
       const definition = this.#options.definitions[index] as AnyTaskDefinition
       return height === undefined ? [] : [{ definition, height }]
     })
+  }
+
+  backfillBacklog(): readonly BackfillBacklog[] {
+    return this.#backFiller.backlog()
   }
 
   /** No new steps; those under way may end. */

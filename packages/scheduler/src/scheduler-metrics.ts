@@ -30,19 +30,40 @@ export interface SchedulerMetrics {
   monitorBehind(isBehind: boolean): void
 }
 
+/** What the back-fill jobs of one task still have to do. */
+export interface BackfillBacklog {
+  readonly task: string
+  /** Blocks that are not evaluated yet, over all sets of arguments. */
+  readonly blocks: number
+  /** Over the last minute. */
+  readonly blocksPerSecond: number
+}
+
 export interface SchedulerMetricsOptions {
   readonly registry: Metrics
   readonly chain: string
   /** Asked at each scrape. */
   readonly heights: () => readonly TaskHeight[]
+  /** Asked at each scrape: the jobs that run. */
+  readonly backlog: () => readonly BackfillBacklog[]
 }
 
 /** Registers the scheduler's metrics. Each carries the chain's name; labels are bounded by the number of tasks. */
-export function createSchedulerMetrics({ registry, chain, heights }: SchedulerMetricsOptions): SchedulerMetrics {
+export function createSchedulerMetrics({
+  registry,
+  chain,
+  heights,
+  backlog,
+}: SchedulerMetricsOptions): SchedulerMetrics {
   const registers = [registry]
   const gauge = (name: string, help: string): Gauge<'chain'> =>
     new Gauge({ name, help, labelNames: ['chain'], registers })
-  const taskGauge = (name: string, help: string, value: (height: TaskHeight) => number): Gauge<'chain' | 'task'> =>
+  const gaugeOf = <One extends { readonly task: string }>(
+    all: () => readonly One[],
+    name: string,
+    help: string,
+    value: (one: One) => number,
+  ): Gauge<'chain' | 'task'> =>
     new Gauge({
       name,
       help,
@@ -50,9 +71,11 @@ export function createSchedulerMetrics({ registry, chain, heights }: SchedulerMe
       registers,
       collect() {
         this.reset()
-        for (const height of heights()) this.set({ chain, task: height.task }, value(height))
+        for (const one of all()) this.set({ chain, task: one.task }, value(one))
       },
     })
+  const taskGauge = (name: string, help: string, value: (height: TaskHeight) => number): Gauge<'chain' | 'task'> =>
+    gaugeOf(heights, name, help, value)
 
   const heads = {
     latest: gauge('blockmill_chain_head', 'Number of the newest block seen.'),
@@ -66,6 +89,18 @@ export function createSchedulerMetrics({ registry, chain, heights }: SchedulerMe
     'blockmill_scheduler_lag_seconds',
     'How long ago the first block that is not evaluated yet was seen.',
     ({ lagSeconds }) => lagSeconds,
+  )
+  gaugeOf(
+    backlog,
+    'blockmill_backfill_remaining_blocks',
+    'Blocks that running back-fills still have to evaluate.',
+    ({ blocks }) => blocks,
+  )
+  gaugeOf(
+    backlog,
+    'blockmill_backfill_blocks_per_second',
+    'Blocks that running back-fills have evaluated in a second over the last minute.',
+    ({ blocksPerSecond }) => blocksPerSecond,
   )
   const chainResets = new Counter({
     name: 'blockmill_chain_resets_total',

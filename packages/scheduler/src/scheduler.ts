@@ -116,6 +116,7 @@ export class Scheduler {
       registry: metrics,
       chain: config.chain,
       heights: () => this.#heights(),
+      backlog: () => this.#leadership?.backfillBacklog() ?? [],
     })
     this.#pressure = createQueuePressure({
       broker,

@@ -62,7 +62,12 @@ export async function lead({
     reorgWindow,
     onRewind: () => undefined,
     logger,
-    metrics: createSchedulerMetrics({ registry, chain: 'dev', heights: () => [] }),
+    metrics: createSchedulerMetrics({
+      registry,
+      chain: 'dev',
+      heights: () => [],
+      backlog: () => leadership.backfillBacklog(),
+    }),
     definitions: tasks,
     headsAtStart,
     startMode: start,

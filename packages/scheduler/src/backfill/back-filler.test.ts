@@ -267,6 +267,23 @@ describe('a condition that fails', () => {
   })
 })
 
+describe('the metrics of jobs that run', () => {
+  it('tell what is left of them by task, and nothing once they are over', async () => {
+    const jobs = [
+      backfillJob({ id: 'one', from: 0, to: 199, rate: 10 }),
+      backfillJob({ id: 'two', from: 500, to: 599, rate: 10 }),
+    ]
+    const { registry, wait } = await backFilling({ jobs, seconds: 5 })
+    const value = async (name: string) =>
+      Number((await registry.metrics()).match(new RegExp(`^${name}\\{[^}]*task="a"[^}]*\\} (.+)$`, 'm'))?.[1])
+    expect(await value('blockmill_backfill_remaining_blocks')).toBeLessThan(250)
+    expect(await value('blockmill_backfill_remaining_blocks')).toBeGreaterThan(150)
+    expect(await value('blockmill_backfill_blocks_per_second')).toBeCloseTo(20, -1)
+    await wait(20_000)
+    expect(await value('blockmill_backfill_remaining_blocks')).toBeNaN()
+  })
+})
+
 describe('pause, resume and cancel', () => {
   const long = backfillJob({ from: 0, to: 999, rate: 10 })
 

@@ -2,6 +2,7 @@ import { type AnyTaskDefinition, type BackfillJob, difference, intersection, Ret
 
 import { failureFields } from '../failure-fields.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
+import type { BackfillBacklog } from '../scheduler-metrics.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import { createWakeUp } from '../wake-up.ts'
 import { createBackfillPart } from './backfill-part.ts'
@@ -43,6 +44,17 @@ export class BackFiller {
     this.#ports = ports
     this.#definitions = new Map(definitions.map((definition) => [definition.name, definition]))
     this.#clock = clock
+  }
+
+  /** What the jobs that run still have to do, by task. */
+  backlog(): readonly BackfillBacklog[] {
+    const byTask = new Map<string, BackfillBacklog>()
+    for (const { run } of this.#runs.values()) {
+      const sum = byTask.get(run.task) ?? { task: run.task, blocks: 0, blocksPerSecond: 0 }
+      const blocksPerSecond = sum.blocksPerSecond + run.blocksPerSecond
+      byTask.set(run.task, { task: run.task, blocks: sum.blocks + run.remainingBlocks, blocksPerSecond })
+    }
+    return [...byTask.values()]
   }
 
   /** Resolves when stopped, with nothing in flight. */

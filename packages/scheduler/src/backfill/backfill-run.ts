@@ -5,6 +5,7 @@ import {
   DEFAULT_BACKFILL_WINDOW,
   isPeriodic,
   RetryableError,
+  setSize,
   type TaskMessage,
 } from '@blockmill/core'
 
@@ -71,6 +72,14 @@ export class BackfillRun {
     this.#chunk = Math.min(job.chunk ?? definition.backfill.chunk, job.window ?? DEFAULT_BACKFILL_WINDOW)
     this.#pace = createTaskPace(job.rate)
     this.#meter = createProgressMeter(clock())
+  }
+
+  get task(): string {
+    return this.#options.job.task
+  }
+
+  get remainingBlocks(): number {
+    return this.#options.parts.reduce((sum, { remaining }) => sum + setSize(remaining), 0)
   }
 
   get blocksPerSecond(): number {
