@@ -99,7 +99,7 @@ describe('following the head', () => {
   })
 
   it('tries again when the hashes of new blocks cannot be had yet', async () => {
-    const chain = createScriptedChain({ head: 100 })
+    const chain = createScriptedChain({ head: 100, finalityLag: 3 })
     chain.fail(2, { request: 'hashes' })
     const { broker } = await leading({ tasks: [defineTask({ name: 'latest', head: 'latest', run })], chain })
     expect(broker.blocks('latest')).toEqual([])

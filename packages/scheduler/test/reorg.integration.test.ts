@@ -275,12 +275,20 @@ describe('the branch on record', () => {
     await hasCovered('a', 2_000, 2_010)
     chain.advanceTo(5_000)
     await waitFor(async () => (await recentBlocks()).at(-1)?.number === 5_000, { describe: 'the jump on record' })
-    expect((await recentBlocks()).map(({ number }) => number)).toEqual(range(4_901, 5_000))
-    const [latest] = await chain.hashes([5_000])
+    // What was jumped over and is final cannot be replaced.
+    expect((await recentBlocks()).map(({ number }) => number)).toEqual(range(4_995, 5_000))
+    for (let head = 5_001; head <= 5_120; head += 1) chain.advanceTo(head)
+    await waitFor(async () => (await recentBlocks()).at(-1)?.number === 5_120, {
+      describe: 'the next blocks on record',
+    })
+    expect((await recentBlocks()).length).toBeLessThanOrEqual(100)
+    const expected = await chain.hashes((await recentBlocks()).map(({ number }) => number))
+    expect((await recentBlocks()).map(({ hash }) => hash)).toEqual(expected)
+    const [latest] = await chain.hashes([5_120])
     await waitFor(
       async () => {
         const [row] = await database.query('select * from blockmill.chain where id = $1', [chainName])
-        return row?.latest_number === 5_000 && row.latest_hash === latest && row.finalized_number === 4_995
+        return row?.latest_number === 5_120 && row.latest_hash === latest && row.finalized_number === 5_115
       },
       { describe: 'the heads on record' },
     )

@@ -9,6 +9,11 @@ import { createWakeUp, pause } from '../wake-up.ts'
 import { blockAt, type Branch, type BranchBlock, commonAncestor, keptFrom, relationOf, withoutGaps } from './branch.ts'
 import type { BranchStore, OrphanedBlock, RecordedBranch } from './branch-store.ts'
 
+/** How many blocks of the branch are asked for first, to find the common ancestor; four times as many after that. */
+const FIRST_WALK = 32
+
+type HashAt = (number: number) => string | undefined
+
 /** A block of which only the chain's side is known. */
 type Unplaced = Pick<BranchBlock, 'number' | 'hash'>
 
@@ -58,7 +63,7 @@ export interface BranchTrackerOptions {
  *   was scheduled has its block on record. Heads that lag are ignored.
  * - In doubt: a head was seen that is on another branch. Nothing moves. A head on ours ends the doubt; a second without one
  *   confirms that the chain has left our branch.
- * - Reorganising: the hashes of all kept blocks are asked for, which gives the common ancestor. Those above it are replaced, on
+ * - Reorganising: the hashes of kept blocks are asked for, from the tip down to the common ancestor. Those above it are replaced, on
  *   record and in memory; whoever asks for a hash meanwhile waits. If the process ends before that is on record, the branch on
  *   record is still the old one, and the next leader finds the same.
  *
@@ -162,8 +167,11 @@ export class BranchTracker {
   /** Takes up a head that is further on, and the blocks in between. */
   async #catchUp(head: BlockHeader): Promise<void> {
     const tip = this.#branch.at(-1)
-    const from = Math.max(this.#keptFrom(head), (tip?.number ?? -1) + 1)
-    const numbers = [...(tip === undefined ? [] : [tip.number]), ...numbersBetween(from, head.number - 1)]
+    // What is final stays: of a jump over it, nothing below is needed.
+    const from = Math.max(Math.min(this.#options.finalized().number, head.number), this.#keptFrom(head))
+    const next = tip === undefined || tip.number < from ? from : tip.number + 1
+    const between = numbersBetween(next, head.number - 1)
+    const numbers = tip === undefined || between.includes(tip.number) ? between : [tip.number, ...between]
     const hashAt = await this.#canonical(head, numbers)
     if (tip !== undefined && hashAt(tip.number) !== tip.hash) {
       await this.#doubt(head)
@@ -171,14 +179,16 @@ export class BranchTracker {
     }
     await this.#extend(
       head,
-      numbersBetween(from, head.number - 1).map((number) => ({ number, hash: hashAt(number) ?? '' })),
+      between.map((number) => ({ number, hash: hashAt(number) ?? '' })),
     )
   }
 
   async #extend(head: BlockHeader, between: readonly Unplaced[]): Promise<void> {
     const { store, token, finalized } = this.#options
     const blocks = this.#placed([...between, head])
-    const from = this.#keptFrom(head)
+    const first = blocks[0]?.number ?? head.number
+    const isGap = first > (this.#branch.at(-1)?.number ?? 0) + 1
+    const from = Math.max(this.#keptFrom(head), isGap ? first : 0)
     await store.extend(token, { blocks, keptFrom: from })
     this.#take([...this.#branch, ...blocks], from)
     this.#finalizedOnBranch = finalized()
@@ -240,9 +250,17 @@ export class BranchTracker {
     const from = this.#keptFrom(head)
     const first = this.#branch[0]?.number ?? 0
     const tip = this.#branch.at(-1)?.number ?? 0
-    const known = numbersBetween(first, Math.min(tip, head.number - 1))
     const added = numbersBetween(Math.max(from, tip + 1), head.number - 1)
-    const hashAt = await this.#canonical(head, [...known, ...added])
+    let asked = added
+    let hashAt: HashAt = () => undefined
+    // Most reorganisations are shallow, and some nodes take a request for each hash.
+    for (let size = FIRST_WALK; asked[0] !== first; size *= 4) {
+      const last = Math.min(tip, (asked[0] ?? head.number) - 1, head.number - 1)
+      if (last < first) break
+      asked = [...numbersBetween(Math.max(first, last - size + 1), last), ...asked]
+      hashAt = await this.#canonical(head, asked)
+      if (commonAncestor(this.#branch, hashAt) !== undefined) break
+    }
     const ancestor = commonAncestor(this.#branch, hashAt) ?? (await this.#deepAncestor(head))
     if (ancestor.number === tip) {
       // The tip is canonical after all: the head is simply further on.
@@ -250,7 +268,7 @@ export class BranchTracker {
       this.#wakeUp.notify()
       return
     }
-    const replaced = [...known, ...added].filter((number) => number >= from && number > ancestor.number)
+    const replaced = asked.filter((number) => number >= from && number > ancestor.number)
     const generation = this.#nextGeneration()
     const orphaned = this.#branch
       .filter(({ number }) => number > ancestor.number)
@@ -301,7 +319,7 @@ export class BranchTracker {
   }
 
   /** Hashes of blocks below a head, of which none is missing, and of which the last is the head's parent. */
-  async #canonical(head: BlockHeader, numbers: readonly number[]): Promise<(number: number) => string | undefined> {
+  async #canonical(head: BlockHeader, numbers: readonly number[]): Promise<HashAt> {
     const { source, abandoned } = this.#options
     const hashes = numbers.length === 0 ? [] : await unlessAborted(source.hashes(numbers), abandoned)
     const byNumber = new Map(numbers.map((number, index) => [number, hashes[index]]))

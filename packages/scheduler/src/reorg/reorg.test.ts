@@ -71,6 +71,21 @@ describe('a reorganisation', () => {
     expect(broker.orders).toMatchObject([{ type: 'cancel', sentAt: event?.generation }])
   })
 
+  it.each([
+    [1, 1],
+    [31, 1],
+    [100, 2],
+    [300, 3],
+  ])('of depth %i is found with %i requests for hashes', async (depth, requests) => {
+    const chain = createScriptedChain({ head: 1_000, finalityLag: 500 })
+    const { broker, seconds } = await leading({ tasks: [onLatest('a')], chain, start: 600 })
+    const before = chain.requests.hashes
+    chain.reorg(depth)
+    await seconds(2)
+    expect(broker.blocks('a')).toEqual([...range(600, 1_000), ...range(1_001 - depth, 1_000)])
+    expect(chain.requests.hashes - before).toBe(requests)
+  })
+
   it('may leave the chain shorter than before', async () => {
     const [longer, shorter] = fork(110, 104, 106)
     const { chain, use } = createSwitchingChain(longer)
