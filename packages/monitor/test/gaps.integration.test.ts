@@ -81,6 +81,7 @@ describe('GET /api/v1/gaps', () => {
           headNumber: null,
           evaluatedTo: 199,
           evaluatedCount: 90,
+          updatedAt: expect.any(String),
           missing: {
             count: 20,
             ranges: [

@@ -67,9 +67,15 @@ export function coverageRoutes({ database }: { readonly database: Database }): F
   }
 }
 
-function gapsOf({ missing, unfinished, failed, ...rest }: GapsView): GapList['gaps'][number] {
+function gapsOf({ missing, unfinished, failed, updatedAt, ...rest }: GapsView): GapList['gaps'][number] {
   const blocks = (some: SomeBlocks) => ({ ...some, ranges: mutable(some.ranges) })
-  return { ...rest, missing: blocks(missing), unfinished: blocks(unfinished), failed: blocks(failed) }
+  return {
+    ...rest,
+    missing: blocks(missing),
+    unfinished: blocks(unfinished),
+    failed: blocks(failed),
+    updatedAt: updatedAt.toISOString(),
+  }
 }
 
 // The schemas' types have mutable lists.

@@ -55,6 +55,7 @@ const common = {
   headNumber: nullable(Count),
   evaluatedTo: nullable(Count),
   evaluatedCount: Count,
+  updatedAt: Type.String({ format: 'date-time' }),
 }
 
 /** Coverage of every chain, task and set of arguments. */
@@ -67,7 +68,6 @@ export const CoverageListSchema = Type.Object({
       gaps: RangesSchema,
       unfinished: Count,
       failed: Count,
-      updatedAt: Type.String({ format: 'date-time' }),
     }),
   ),
 })
