@@ -10,7 +10,6 @@ import {
   NonRetryableError,
   TASK_MESSAGE_TYPE,
   type TaskEvent,
-  type TaskItem,
   type TaskMessage,
   taskMessageCodec,
   type TaskState,
@@ -19,7 +18,7 @@ import {
 import type { AttemptRecord } from './attempt-record.ts'
 import type { Records } from './records.ts'
 import { storableJson } from './storable.ts'
-import type { State, TaskRecord } from './task-record.ts'
+import type { Schedule, State, TaskRecord, Unit } from './task-record.ts'
 
 /**
  * What a message says, as records.
@@ -45,45 +44,58 @@ export function messageRecords(type: string | undefined, body: Buffer): Records 
 
 /** Each task of a message as dead: it could not be executed at all. */
 export function deadTasks(message: TaskMessage, reason: string, at: number, worker: string | null): TaskRecord[] {
-  return message.items.map((item) => ({
-    ...scheduledTask(message, item),
-    state: { ...taskState(message, 'dead', at), finishedAt: at, reason, worker },
+  const state = { ...taskState(message, 'dead', at), finishedAt: at, reason, worker }
+  return scheduledTasks(message).map((task) => ({ ...task, state }))
+}
+
+/** A chunk carries hundreds of tasks: what is the same for all of them is read once. */
+function scheduledTasks(message: TaskMessage): TaskRecord[] {
+  const { chain, task: name } = message
+  const schedule = scheduleOf(message)
+  const state = taskState(message, 'scheduled', schedule.scheduledAt)
+  const argsOf = createArgsReader()
+  return message.items.map(({ id, block, range, args }) => ({
+    id,
+    chain,
+    name,
+    block: block?.number ?? null,
+    unit: {
+      blockHash: block?.hash ?? null,
+      rangeFrom: range?.from ?? null,
+      rangeTo: range?.to ?? null,
+      ...argsOf(args as JsonObject),
+    },
+    schedule,
+    state,
+    progress: null,
   }))
 }
 
-function scheduledTasks(message: TaskMessage): TaskRecord[] {
-  return message.items.map((item) => scheduledTask(message, item))
+function scheduleOf(message: TaskMessage): Schedule {
+  return {
+    generation: message.generation ?? 0,
+    queue: message.queue,
+    lane: message.lane,
+    priority: message.priority,
+    cause: message.cause,
+    maxAttempts: message.maxAttempts,
+    scheduledAt: timeMs(message.scheduledAt),
+    notBefore: message.notBefore === undefined ? null : timeMs(message.notBefore),
+    expiresAt: message.expiresAt === undefined ? null : timeMs(message.expiresAt),
+    rootId: message.rootId ?? null,
+    parentId: message.parentId ?? null,
+  }
 }
 
-function scheduledTask(message: TaskMessage, item: TaskItem): TaskRecord {
-  const scheduledAt = timeMs(message.scheduledAt)
-  return {
-    id: item.id,
-    chain: message.chain,
-    name: message.task,
-    block: item.block?.number ?? null,
-    unit: {
-      blockHash: item.block?.hash ?? null,
-      rangeFrom: item.range?.from ?? null,
-      rangeTo: item.range?.to ?? null,
-      args: storableJson(item.args),
-      argsHash: argsHash(item.args as JsonObject),
-    },
-    schedule: {
-      generation: message.generation ?? 0,
-      queue: message.queue,
-      lane: message.lane,
-      priority: message.priority,
-      cause: message.cause,
-      maxAttempts: message.maxAttempts,
-      scheduledAt,
-      notBefore: message.notBefore === undefined ? null : timeMs(message.notBefore),
-      expiresAt: message.expiresAt === undefined ? null : timeMs(message.expiresAt),
-      rootId: message.rootId ?? null,
-      parentId: message.parentId ?? null,
-    },
-    state: taskState(message, 'scheduled', scheduledAt),
-    progress: null,
+/** Arguments as they are recorded; those that equal the last ones are not hashed again. */
+function createArgsReader(): (args: JsonObject) => Pick<Unit, 'args' | 'argsHash'> {
+  let lastText: string | undefined
+  let last = { args: '', argsHash: '' }
+  return (args) => {
+    const text = JSON.stringify(args)
+    if (text !== lastText) last = { args: storableJson(args), argsHash: argsHash(args) }
+    lastText = text
+    return last
   }
 }
 
