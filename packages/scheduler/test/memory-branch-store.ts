@@ -9,11 +9,14 @@ export interface MemoryBranchStore extends BranchStore {
   /** Held back before each replacement. */
   onReplace: () => Promise<void>
   setFinalized(block: { readonly number: number; readonly hash: string }): void
+  /** What tasks on record were scheduled for. */
+  setScheduled(blocks: readonly { readonly number: number; readonly hash: string }[]): void
 }
 
 export function createMemoryBranchStore(coverage: MemoryCoverageStore): MemoryBranchStore {
   let blocks: Branch = []
   let finalized: { readonly number: number; readonly hash: string } | undefined
+  let scheduled: readonly { readonly number: number; readonly hash: string }[] = []
   const orphaned = new Map<string, OrphanedBlock>()
 
   const write = (added: Branch, keptFrom: number): void => {
@@ -35,7 +38,11 @@ export function createMemoryBranchStore(coverage: MemoryCoverageStore): MemoryBr
     setFinalized(block) {
       finalized = block
     },
+    setScheduled(given) {
+      scheduled = given
+    },
     load: async () => ({ blocks, orphaned: [...orphaned.values()], finalized }),
+    scheduledBlocks: async (from, to) => scheduled.filter(({ number }) => number >= from && number <= to),
     async extend(_, extension) {
       write(extension.blocks, extension.keptFrom)
     },

@@ -267,6 +267,19 @@ describe('the branch on record', () => {
     expect(await coverageOf('a')).toEqual([{ from: 99, to: 100 }])
   })
 
+  it('knows which blocks tasks on latest were scheduled for', async () => {
+    const chain = createScriptedChain({ head: 100 })
+    await start(chain, [onLatest('a'), defineTask({ name: 'b', run })], { start: 98 })
+    await hasCovered('a', 98, 100)
+    await waitFor(() => scheduled('a').length === 3, { describe: 'three tasks' })
+    await record('succeeded', scheduled('a'))
+    const store = createBranchStore({ sql: createSql(database), chain: chainName })
+    const expected = scheduled('a').map(({ number, hash }) => ({ number, hash }))
+    expect(await store.scheduledBlocks(99, 200)).toEqual(expect.arrayContaining(expected.slice(1)))
+    expect(await store.scheduledBlocks(99, 200)).toHaveLength(2)
+    expect(await store.scheduledBlocks(0, 97)).toEqual([])
+  })
+
   it('holds as many blocks as are kept, and the heads are beside it', async () => {
     const chain = createScriptedChain({ head: 2_000, finalityLag: 5 })
     await start(chain, [onLatest('a')], { reorgWindow: 100 })

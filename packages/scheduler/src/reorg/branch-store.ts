@@ -44,6 +44,8 @@ export interface BranchReplacement extends BranchExtension {
  */
 export interface BranchStore {
   load(): Promise<RecordedBranch>
+  /** The blocks of these numbers, both included, that tasks on record were scheduled for: what is known below the branch. */
+  scheduledBlocks(from: number, to: number): Promise<readonly Pick<BlockHeader, 'number' | 'hash'>[]>
   extend(token: number, extension: BranchExtension): Promise<void>
   /** Besides, takes back the coverage of `latest` above the ancestor, in the same statement: all of it, or nothing. */
   replace(token: number, replacement: BranchReplacement): Promise<void>
@@ -55,6 +57,11 @@ const LOAD_ORPHANED = `
   select number, hash, generation from blockmill.orphaned_block where chain = $1`
 const LOAD_FINALIZED = `
   select finalized_number as number, finalized_hash as hash from blockmill.chain where id = $1 and finalized_number is not null`
+
+const SCHEDULED_BLOCKS = `
+  select distinct block_number as number, block_hash as hash from blockmill.task
+  where chain = $1 and block_number between $2 and $3 and block_hash is not null
+    and name in (select task from blockmill.coverage where chain = $1 and head = 'latest')`
 
 // What is canonical again is orphaned no more: it has a generation of its own now.
 const WRITE_BLOCKS = `
@@ -96,6 +103,8 @@ export function createBranchStore({ sql, chain }: { readonly sql: Sql; readonly 
       ])
       return { blocks, orphaned, finalized }
     },
+
+    scheduledBlocks: (from, to) => sql.query(SCHEDULED_BLOCKS, [chain, from, to]),
 
     async extend(token, added) {
       await fencedWrite(sql, EXTEND, { chain, token }, extension(added))

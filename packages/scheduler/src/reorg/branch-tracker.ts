@@ -270,9 +270,10 @@ export class BranchTracker {
     }
     const replaced = asked.filter((number) => number >= from && number > ancestor.number)
     const generation = this.#nextGeneration()
-    const orphaned = this.#branch
-      .filter(({ number }) => number > ancestor.number)
-      .map(({ number, hash }) => ({ number, hash, generation }))
+    const orphaned = [
+      ...(await this.#replacedBelow(ancestor.number + 1, first - 1)),
+      ...this.#branch.filter(({ number }) => number > ancestor.number),
+    ].map(({ number, hash }) => ({ number, hash, generation }))
     const blocks = this.#placed([...replaced.map((number) => ({ number, hash: hashAt(number) ?? '' })), head])
     await this.#replace({ ancestor: ancestor.number, orphaned, head }, blocks, from)
   }
@@ -280,7 +281,7 @@ export class BranchTracker {
   async #replace(reorg: Reorg, blocks: Branch, from: number): Promise<void> {
     const { store, token, inTurn, onReorg, onReorganised, logger, metrics } = this.#options
     const { ancestor, orphaned, head } = reorg
-    const depth = orphaned.length
+    const depth = (this.#branch.at(-1)?.number ?? ancestor) - ancestor
     this.#readable = Promise.withResolvers()
     onReorg(reorg)
     const isRecorded = await this.#untilItWorks('a reorganisation could not be recorded', () =>
@@ -316,6 +317,17 @@ export class BranchTracker {
     )
     metrics.reorganisedTooDeep()
     return { number: ancestor }
+  }
+
+  /** Blocks below the branch that tasks were scheduled for, and that the chain has replaced. */
+  async #replacedBelow(from: number, to: number): Promise<readonly Unplaced[]> {
+    if (from > to) return []
+    const { store, source, abandoned } = this.#options
+    const blocks = await unlessAborted(store.scheduledBlocks(from, to), abandoned)
+    const numbers = [...new Set(blocks.map(({ number }) => number))]
+    const hashes = numbers.length === 0 ? [] : await unlessAborted(source.hashes(numbers), abandoned)
+    const hashAt = new Map(numbers.map((number, index) => [number, hashes[index]]))
+    return blocks.filter(({ number, hash }) => hashAt.get(number) !== hash)
   }
 
   /** Hashes of blocks below a head, of which none is missing, and of which the last is the head's parent. */

@@ -197,6 +197,8 @@ describe('a reorganisation deeper than the blocks that are kept', () => {
     const first = await lead({ tasks, chain, store, branches, start: 50, reorgWindow: 8 })
     await first.stop()
     branches.setFinalized({ number: 60, hash: await finalizedHash(chain) })
+    const hashes = await chain.hashes(range(50, 100))
+    branches.setScheduled(range(50, 100).map((number, index) => ({ number, hash: hashes[index] ?? '' })))
     chain.reorg(20)
     const second = await leading({ tasks, chain, store, branches, reorgWindow: 8, logger })
     await second.seconds(2)
@@ -204,7 +206,9 @@ describe('a reorganisation deeper than the blocks that are kept', () => {
   }
 
   it('raises an alarm, and schedules again from the finalized block on record', async () => {
-    const { broker, errors, registry, store } = await deep(async (chain) => (await chain.hashes([60]))[0] ?? '')
+    const { broker, errors, registry, store, branches } = await deep(
+      async (chain) => (await chain.hashes([60]))[0] ?? '',
+    )
     expect(errors).toMatchObject([
       [
         { kept: 8, lowest: 93, ancestor: 60, finalized: 60 },
@@ -213,7 +217,10 @@ describe('a reorganisation deeper than the blocks that are kept', () => {
     ])
     expect(broker.blocks('a')).toEqual(range(61, 100))
     expect(store.of('a')?.evaluated).toEqual([{ from: 50, to: 100 }])
-    expect(await registry.metrics()).toContain('blockmill_deep_reorgs_total{chain="dev"} 1')
+    expect(branches.orphaned.map(({ number }) => number)).toEqual(range(81, 100))
+    const metrics = await registry.metrics()
+    expect(metrics).toContain('blockmill_deep_reorgs_total{chain="dev"} 1')
+    expect(metrics).toContain('blockmill_reorg_depth_blocks_sum{chain="dev"} 40')
   })
 
   it('schedules again from the lowest kept block when the chain has changed what was final', async () => {
