@@ -6,16 +6,9 @@ import { isLeaseLost } from '../lease/lease-lost.ts'
 import type { SchedulerMetrics } from '../scheduler-metrics.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import { createWakeUp, pause } from '../wake-up.ts'
-import { blockAt, type Branch, type BranchBlock, commonAncestor, keptFrom, relationOf, withoutGaps } from './branch.ts'
+import { blockAt, type Branch, type BranchBlock, keptFrom, relationOf, withoutGaps } from './branch.ts'
 import type { BranchStore, OrphanedBlock, RecordedBranch } from './branch-store.ts'
-
-/** How many blocks of the branch are asked for first, to find the common ancestor; four times as many after that. */
-const FIRST_WALK = 32
-
-type HashAt = (number: number) => string | undefined
-
-/** A block of which only the chain's side is known. */
-type Unplaced = Pick<BranchBlock, 'number' | 'hash'>
+import { canonicalHashes, type ChainBlockHash, findReorg, type FoundReorg, numbersBetween } from './find-reorg.ts'
 
 /** A chain has to be seen on another branch for so long before that counts: endpoints may disagree for a moment. */
 const CONFIRM_MS = 1_000
@@ -172,7 +165,7 @@ export class BranchTracker {
     const next = tip === undefined || tip.number < from ? from : tip.number + 1
     const between = numbersBetween(next, head.number - 1)
     const numbers = tip === undefined || between.includes(tip.number) ? between : [tip.number, ...between]
-    const hashAt = await this.#canonical(head, numbers)
+    const hashAt = await unlessAborted(canonicalHashes(this.#options.source, head, numbers), this.#options.abandoned)
     if (tip !== undefined && hashAt(tip.number) !== tip.hash) {
       await this.#doubt(head)
       return
@@ -183,7 +176,7 @@ export class BranchTracker {
     )
   }
 
-  async #extend(head: BlockHeader, between: readonly Unplaced[]): Promise<void> {
+  async #extend(head: BlockHeader, between: readonly ChainBlockHash[]): Promise<void> {
     const { store, token, finalized } = this.#options
     const blocks = this.#placed([...between, head])
     const first = blocks[0]?.number ?? head.number
@@ -247,35 +240,40 @@ export class BranchTracker {
   }
 
   async #reorganise(head: BlockHeader): Promise<void> {
+    const { source, store, abandoned } = this.#options
     const from = this.#keptFrom(head)
-    const first = this.#branch[0]?.number ?? 0
-    const tip = this.#branch.at(-1)?.number ?? 0
-    const added = numbersBetween(Math.max(from, tip + 1), head.number - 1)
-    let asked = added
-    let hashAt: HashAt = () => undefined
-    // Most reorganisations are shallow, and some nodes take a request for each hash.
-    for (let size = FIRST_WALK; asked[0] !== first; size *= 4) {
-      const last = Math.min(tip, (asked[0] ?? head.number) - 1, head.number - 1)
-      if (last < first) break
-      asked = [...numbersBetween(Math.max(first, last - size + 1), last), ...asked]
-      hashAt = await this.#canonical(head, asked)
-      if (commonAncestor(this.#branch, hashAt) !== undefined) break
-    }
-    const ancestor = commonAncestor(this.#branch, hashAt) ?? (await this.#deepAncestor(head))
-    if (ancestor.number === tip) {
-      // The tip is canonical after all: the head is simply further on.
+    const question = { branch: this.#branch, head, from, finalized: this.#finalizedOnBranch, source, store }
+    const found = await unlessAborted(findReorg(question), abandoned)
+    const { ancestor } = found
+    if (ancestor === this.#branch.at(-1)?.number) {
+      // The head is simply further on.
       this.#inDoubtSinceMs = undefined
       this.#wakeUp.notify()
       return
     }
-    const replaced = asked.filter((number) => number >= from && number > ancestor.number)
+    if (found.beyondBranch !== undefined) this.#raiseAlarm(found, head)
     const generation = this.#nextGeneration()
-    const orphaned = [
-      ...(await this.#replacedBelow(ancestor.number + 1, first - 1)),
-      ...this.#branch.filter(({ number }) => number > ancestor.number),
-    ].map(({ number, hash }) => ({ number, hash, generation }))
-    const blocks = this.#placed([...replaced.map((number) => ({ number, hash: hashAt(number) ?? '' })), head])
-    await this.#replace({ ancestor: ancestor.number, orphaned, head }, blocks, from)
+    const orphaned = found.orphaned.map(({ number, hash }) => ({ number, hash, generation }))
+    await this.#replace({ ancestor, orphaned, head }, this.#placed([...found.blocks, head]), from)
+  }
+
+  /** A person should look: so deep a reorganisation is an attack, a broken node or a chain that was reset. */
+  #raiseAlarm({ ancestor, beyondBranch }: FoundReorg, head: BlockHeader): void {
+    const { logger, metrics } = this.#options
+    const fields = {
+      kept: this.#branch.length,
+      lowest: this.#branch[0]?.number,
+      latest: head.number,
+      ancestor,
+      finalized: this.#finalizedOnBranch?.number,
+    }
+    logger.error(
+      fields,
+      beyondBranch?.isFinal === true
+        ? 'a reorganisation is deeper than the blocks that are kept; scheduling again from the finalized block on record'
+        : 'a reorganisation is deeper than the blocks that are kept, and changes what was final; scheduling again from the lowest of them',
+    )
+    metrics.reorganisedTooDeep()
   }
 
   async #replace(reorg: Reorg, blocks: Branch, from: number): Promise<void> {
@@ -297,57 +295,8 @@ export class BranchTracker {
     this.#tell()
   }
 
-  /**
-   * Where a reorganisation begins that is deeper than the blocks that are kept: at the finalized block on record, because what
-   * is final stays, so that everything above it is scheduled again. Where not even that block is on the chain any more, or
-   * none is on record, below the lowest kept block, because nothing more is known.
-   */
-  async #deepAncestor(head: BlockHeader): Promise<{ readonly number: number }> {
-    const { source, logger, metrics, abandoned } = this.#options
-    const lowest = this.#branch[0]?.number ?? 0
-    const finalized = this.#finalizedOnBranch
-    const [hash] = finalized === undefined ? [] : await unlessAborted(source.hashes([finalized.number]), abandoned)
-    const isFinal = finalized !== undefined && hash === finalized.hash && finalized.number < lowest
-    const ancestor = isFinal ? finalized.number : Math.max(-1, lowest - 1)
-    logger.error(
-      { kept: this.#branch.length, lowest, latest: head.number, ancestor, finalized: finalized?.number },
-      isFinal
-        ? 'a reorganisation is deeper than the blocks that are kept; scheduling again from the finalized block on record'
-        : 'a reorganisation is deeper than the blocks that are kept, and changes what was final; scheduling again from the lowest of them',
-    )
-    metrics.reorganisedTooDeep()
-    return { number: ancestor }
-  }
-
-  /** Blocks below the branch that tasks were scheduled for, and that the chain has replaced. */
-  async #replacedBelow(from: number, to: number): Promise<readonly Unplaced[]> {
-    if (from > to) return []
-    const { store, source, abandoned } = this.#options
-    const blocks = await unlessAborted(store.scheduledBlocks(from, to), abandoned)
-    const numbers = [...new Set(blocks.map(({ number }) => number))]
-    const hashes = numbers.length === 0 ? [] : await unlessAborted(source.hashes(numbers), abandoned)
-    const hashAt = new Map(numbers.map((number, index) => [number, hashes[index]]))
-    return blocks.filter(({ number, hash }) => hashAt.get(number) !== hash)
-  }
-
-  /** Hashes of blocks below a head, of which none is missing, and of which the last is the head's parent. */
-  async #canonical(head: BlockHeader, numbers: readonly number[]): Promise<HashAt> {
-    const { source, abandoned } = this.#options
-    const hashes = numbers.length === 0 ? [] : await unlessAborted(source.hashes(numbers), abandoned)
-    const byNumber = new Map(numbers.map((number, index) => [number, hashes[index]]))
-    const parent = byNumber.get(head.number - 1)
-    if (hashes.includes(undefined) || (parent !== undefined && parent !== head.parentHash)) {
-      throw new RetryableError(
-        'CHAIN_RPC_FAILED',
-        `The hashes of the blocks below ${head.number} do not fit that head.`,
-      )
-    }
-    byNumber.set(head.number, head.hash)
-    return (number) => byNumber.get(number)
-  }
-
   /** Blocks with their generations: the tasks of those that were orphaned before take a later one to run again. */
-  #placed(blocks: readonly Unplaced[]): BranchBlock[] {
+  #placed(blocks: readonly ChainBlockHash[]): BranchBlock[] {
     const generation = blocks.some(({ hash }) => this.#orphaned.has(hash)) ? this.#nextGeneration() : 0
     return blocks.map(({ number, hash }) => ({ number, hash, generation: this.#orphaned.has(hash) ? generation : 0 }))
   }
@@ -379,8 +328,4 @@ export class BranchTracker {
     }
     return false
   }
-}
-
-function numbersBetween(from: number, to: number): number[] {
-  return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index)
 }
