@@ -358,6 +358,21 @@ describe('what is published', () => {
     expect(store.of('a')?.evaluated[0]).toEqual({ from: 100, to: 199 })
   })
 
+  it('waits while blocks at the head are due', async () => {
+    const broker = createRecordingBroker()
+    const { chain, look, wait, backfills } = await backFilling({ broker, jobs: [] })
+    broker.confirm(false)
+    chain.advance()
+    await look()
+    const job = backfillJob({ from: 100, to: 199 })
+    backfills.create(job)
+    await wait(5_000)
+    expect(blocksOf(broker)).toEqual([])
+    broker.confirm(true)
+    await wait(3_000)
+    expect(backfills.job(job.id).state).toBe('completed')
+  })
+
   it('waits for the monitor to catch up', async () => {
     const broker = createRecordingBroker()
     broker.setDepth(300)

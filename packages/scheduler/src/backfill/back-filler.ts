@@ -4,7 +4,7 @@ import { failureFields } from '../failure-fields.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
 import type { BackfillBacklog } from '../scheduler-metrics.ts'
 import { unlessAborted } from '../unless-aborted.ts'
-import { createWakeUp } from '../wake-up.ts'
+import { pause } from '../wake-up.ts'
 import { createBackfillPart } from './backfill-part.ts'
 import type { BackfillPorts, FillableCoverage } from './backfill-ports.ts'
 import { BackfillRun } from './backfill-run.ts'
@@ -38,7 +38,6 @@ export class BackFiller {
   /** What jobs wait for that do not run. */
   readonly #waiting = new Map<string, string>()
   readonly #ending = new Set<Promise<void>>()
-  readonly #wakeUp = createWakeUp()
 
   constructor({ ports, definitions, clock = () => performance.now() }: BackFillerOptions) {
     this.#ports = ports
@@ -62,7 +61,7 @@ export class BackFiller {
     const { stopping } = this.#ports
     while (!stopping.aborted) {
       await this.#try(() => this.#look(), 'the back-fill jobs could not be read; trying again')
-      await this.#wakeUp.wait(stopping, LOOK_EVERY_MS)
+      await pause(LOOK_EVERY_MS, stopping)
     }
     for (const { stop } of this.#runs.values()) stop.abort()
     await Promise.all(this.#ending)
@@ -70,32 +69,36 @@ export class BackFiller {
 
   async #look(): Promise<void> {
     const { store, abandoned, stopping } = this.#ports
+    const running = new Set(this.#runs.keys())
     const jobs = await unlessAborted(store.open(), abandoned)
     const open = new Set(jobs.map(({ id }) => id))
     for (const [id, { stop }] of this.#runs) if (!open.has(id)) stop.abort()
     for (const id of this.#waiting.keys()) if (!open.has(id)) this.#waiting.delete(id)
     for (const job of jobs) {
       if (stopping.aborted) return
+      // It has ended since the record was read: the next look tells what became of it.
+      if (running.has(job.id) && !this.#runs.has(job.id)) continue
       await this.#try(() => this.#takeUp(job), 'a back-fill job could not be taken up; trying again', job)
     }
     await this.#report()
   }
 
   async #takeUp(job: BackfillJob): Promise<void> {
+    const { store, stopping } = this.#ports
     const active = this.#runs.get(job.id)
-    // Paused, and resumed before the run has ended: the next look takes it up.
-    if (active?.stop.signal.aborted === true) return
-    const definition = this.#definitions.get(job.task)
-    const obstacle = obstacleOf(job, definition)
-    if (definition === undefined || obstacle !== undefined) {
-      this.#waiting.set(job.id, obstacle ?? '')
+    if (active !== undefined) {
+      // Resumed before its pause was noticed. One whose run is ending is taken up when that has ended.
+      if (job.state === 'pending' && !active.stop.signal.aborted) await store.start(job.id, [])
       return
     }
-    if (active !== undefined && job.state === 'running') return
-    const run = active === undefined ? await this.#prepare(job, definition) : undefined
-    if (job.state === 'pending' && active !== undefined) await this.#ports.store.start(job.id, [])
+    const definition = this.#definitions.get(job.task)
+    if (definition === undefined || definition.head !== job.head) {
+      this.#waiting.set(job.id, obstacleOf(job, definition))
+      return
+    }
+    const run = await this.#prepare(job, definition)
     this.#waiting.delete(job.id)
-    if (run === undefined || this.#ports.stopping.aborted) return
+    if (stopping.aborted) return
     const ended = this.#follow(job, run).finally(() => this.#ending.delete(ended))
     this.#ending.add(ended)
   }
@@ -173,13 +176,11 @@ export class BackFiller {
   }
 }
 
-/** Why a job cannot run here. */
-function obstacleOf(job: BackfillJob, definition: AnyTaskDefinition | undefined): string | undefined {
-  if (definition === undefined) {
-    return `it waits: the scheduler that leads chain '${job.chain}' knows no task '${job.task}'; deploy it there, or cancel this back-fill`
-  }
-  if (definition.head === job.head) return undefined
-  return `it waits: task '${job.task}' follows the ${definition.head} head now, not the ${job.head} one; cancel this back-fill and start it anew`
+/** Why a job cannot run here, and what to do. */
+function obstacleOf(job: BackfillJob, definition: AnyTaskDefinition | undefined): string {
+  return definition === undefined
+    ? `it waits: the scheduler that leads chain '${job.chain}' knows no task '${job.task}'; deploy it there, or cancel this back-fill`
+    : `it waits: task '${job.task}' follows the ${definition.head} head now, not the ${job.head} one; cancel this back-fill and start it anew`
 }
 
 /** Blocks that the coverage lacks, or all that were asked for when forced; those of the live run are left to it. */

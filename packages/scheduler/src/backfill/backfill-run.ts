@@ -23,7 +23,7 @@ import { failureNote, givenUpNote } from './backfill-notes.ts'
 import type { PartProgress } from './backfill-store.ts'
 import { createEvaluationSlice } from './evaluation-slice.ts'
 import { createProgressMeter } from './progress-meter.ts'
-import type { QueueWindow } from './queue-window.ts'
+import type { QueueWindow, Room } from './queue-window.ts'
 import { createTaskPace } from './task-pace.ts'
 
 /** Most tasks of a step: a few milliseconds of work between two turns of the event loop. */
@@ -148,15 +148,11 @@ export class BackfillRun {
     await this.#letTheHeadGoFirst(signal)
     const most = Math.min(MAX_TASKS_PER_STEP, MAX_MESSAGES_PER_STEP * this.#chunk, this.#pace.most)
     const room = await window.reserve(Math.min(this.#chunk, most), most, signal)
-    let messages: readonly TaskMessage[] = []
     try {
-      if (!signal.aborted) {
-        await this.#step(room.tasks, (planned) => {
-          messages = planned
-        })
-      }
+      if (!signal.aborted) await this.#step(room)
     } finally {
-      room.release(messages.map(({ items }) => ({ messages: 1, tasksEach: items.length })))
+      // What was not used, because nothing matched or the step failed before it published.
+      room.release([])
     }
   }
 
@@ -166,17 +162,17 @@ export class BackfillRun {
     await unlessAborted(broker.publisher.drained(), signal)
   }
 
-  async #step(maxTasks: number, onPublish: (messages: readonly TaskMessage[]) => void): Promise<void> {
+  async #step(room: Room): Promise<void> {
     const { job, definition, ports, clock } = this.#options
     const part = this.#nextPart()
     const open = part?.next(clock())
     if (part === undefined || open === undefined) return
-    const range = this.#cut(open, maxTasks)
+    const range = this.#cut(open, room.tasks)
     const { coverage } = part
     const release = coverage.claim(range)
     try {
       const { source, access, abandoned: signal } = ports
-      const asked = { source, access, definition, args: coverage.args, range, maxMatches: maxTasks, signal }
+      const asked = { source, access, definition, args: coverage.args, range, maxMatches: room.tasks, signal }
       const { matches, next, failure, askedMs } = await evaluateRange(asked)
       this.#slice.took(next - range.from, askedMs)
       const messages = planMessages({
@@ -191,7 +187,7 @@ export class BackfillRun {
         scheduledAt: new Date(ports.now()),
         defaultMaxAttempts: ports.defaultMaxAttempts,
       })
-      onPublish(messages)
+      room.release(messages.map(({ items }) => ({ messages: 1, tasksEach: items.length })))
       await this.#publish(messages)
       this.#pace.took(matches.length, clock())
       if (next > range.from) await this.#store(part, { from: range.from, to: next - 1 }, matches.length)

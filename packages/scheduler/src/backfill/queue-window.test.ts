@@ -96,6 +96,14 @@ describe('createQueueWindow', () => {
     expect(await deepest(10)).toBeLessThanOrEqual(1_000)
   })
 
+  it('takes room back once, however often it is released', async () => {
+    const { window, signal } = setUp()
+    const room = await window.reserve(1, 1_000, signal)
+    room.release([{ messages: 400, tasksEach: 1 }])
+    room.release([])
+    expect((await window.reserve(1, 1_000, signal)).tasks).toBe(600)
+  })
+
   it('lets those who ask take turns', async () => {
     const { window, signal, state } = setUp(100)
     const order: string[] = []

@@ -12,7 +12,7 @@ const LEAST_LEVEL = 1_000
 export interface Room {
   /** Tasks that may be published. */
   readonly tasks: number
-  /** Ends the reservation: so many messages were published, each with so many tasks. */
+  /** Ends the reservation, once: so many messages are published, each with so many tasks. */
   release(published: readonly { readonly messages: number; readonly tasksEach: number }[]): void
 }
 
@@ -90,9 +90,12 @@ export function createQueueWindow({
     while (free() < worth()) await look(signal)
     const tasks = Math.min(most, free())
     reserved += tasks
+    let isReserved = true
     return {
       tasks,
       release(messages) {
+        if (!isReserved) return
+        isReserved = false
         reserved -= tasks
         for (const { messages: count, tasksEach } of messages) {
           published.add(count, tasksEach)
