@@ -1,0 +1,156 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+
+import {
+  createBroker,
+  createMetrics,
+  createSilentLogger,
+  createTaskRegistry,
+  createTopology,
+  type Database,
+  defineTask,
+  migrate,
+  openDatabase,
+} from '@blockmill/core'
+import { createMonitor } from '@blockmill/monitor'
+import { createScheduler } from '@blockmill/scheduler'
+import { createScriptedChain, type ScriptedChain, waitFor } from '@blockmill/testkit'
+import { testBroker, testDatabase } from '@blockmill/testkit/vitest'
+import { createWorker } from '@blockmill/worker'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import { blockmill } from './blockmill.ts'
+
+const BLOCKS = 100_000
+const amqp = testBroker()
+const { url } = testDatabase()
+const topology = createTopology({ namespace: amqp.namespace })
+const logger = createSilentLogger()
+const started = new Map<number, number>()
+const definition = defineTask({
+  name: 'noted',
+  run({ block }) {
+    started.set(block.number, Date.now())
+    return null
+  },
+})
+
+let database: Database
+let chain: ScriptedChain
+let api = ''
+let folder = ''
+let environment: Record<string, string> = {}
+const stops: (() => Promise<unknown>)[] = []
+
+beforeAll(async () => {
+  database = openDatabase({ url, logger })
+  await migrate(database, { logger })
+  chain = createScriptedChain({ head: BLOCKS })
+  const registry = createTaskRegistry([{ definition, file: 'test.ts' }])
+  const [scheduling, working, monitoring] = ['scheduler', 'worker', 'monitor'].map((connectionName) =>
+    createBroker({ url: amqp.url, topology, logger, connectionName }),
+  ) as [ReturnType<typeof createBroker>, ReturnType<typeof createBroker>, ReturnType<typeof createBroker>]
+  const [schedulerDatabase, monitorDatabase] = [openDatabase({ url, logger }), openDatabase({ url, logger })]
+  const scheduler = createScheduler({
+    config: { chain: 'dev', pollIntervalMs: 50 },
+    logger,
+    metrics: createMetrics('scheduler'),
+    broker: scheduling,
+    database: schedulerDatabase,
+    chain,
+    registry,
+  })
+  const worker = createWorker({
+    config: { concurrency: 20, prefetch: 20 },
+    logger,
+    metrics: createMetrics('worker'),
+    broker: working,
+    registry,
+  })
+  const monitor = createMonitor({
+    config: { host: '127.0.0.1', port: 0 },
+    logger,
+    metrics: createMetrics('monitor'),
+    broker: monitoring,
+    database: monitorDatabase,
+  })
+  stops.push(
+    () => scheduler.stop(),
+    () => worker.stop(),
+    () => monitor.stop(),
+    () => Promise.all([scheduling.stop(), working.stop(), monitoring.stop()]),
+    () => Promise.all([schedulerDatabase.close(), monitorDatabase.close(), database.close(), chain.close()]),
+  )
+  api = await monitor.start()
+  await scheduler.start()
+  await working.start()
+  await worker.start()
+  folder = await mkdtemp(path.join(os.tmpdir(), 'tasks-'))
+  await mkdir(path.join(folder, 'tasks'))
+  const core = import.meta.resolve('@blockmill/core')
+  const text = `import { defineTask } from '${core}'\nexport const noted = defineTask({ name: 'noted', run: () => null })`
+  await writeFile(path.join(folder, 'tasks', 'tasks.ts'), text)
+  environment = { DATABASE_URL: url, BLOCKMILL_TASKS: folder, BLOCKMILL_CHAIN: 'dev' }
+})
+afterAll(async () => {
+  for (const stop of stops) await stop()
+  await rm(folder, { recursive: true })
+})
+
+const countOf = async (where: string): Promise<number> => {
+  const [row] = await database.query<{ count: number }>(`select count(*) as count from blockmill.task where ${where}`)
+  return row?.count ?? 0
+}
+
+describe('a back-fill in the whole system', () => {
+  it('ends with every block recorded as succeeded, and blocks at the head started within a second meanwhile', async () => {
+    const options = ['--from', '0', '--to', String(BLOCKS - 1), '--chunk', '100']
+    const watching = blockmill(['backfill', 'start', '--task', 'noted', ...options, '--watch'], { environment })
+    const over = new AbortController()
+    void watching.finally(() => over.abort())
+    await waitFor(() => started.has(0), { describe: 'the back-fill to begin', timeoutMs: 20_000 })
+    const delays: number[] = []
+    for (let number = BLOCKS + 1; !over.signal.aborted && delays.length < 20; number += 1) {
+      const producedAt = Date.now()
+      chain.advance()
+      await waitFor(() => started.has(number), { describe: `block ${number} to start`, timeoutMs: 10_000 })
+      delays.push((started.get(number) ?? Number.NaN) - producedAt)
+    }
+    const { status, stdout, stderr } = await watching
+    expect({ status, stderr }).toMatchObject({ status: 0, stderr: expect.stringContaining('completed') })
+    expect(stdout).toContain(`${BLOCKS} of ${BLOCKS} blocks done`)
+    expect(delays.length).toBeGreaterThan(0)
+    expect(Math.max(...delays)).toBeLessThan(1_000)
+    await waitFor(async () => (await countOf(`status = 'succeeded' and block_number < ${BLOCKS}`)) === BLOCKS, {
+      describe: 'every task to be recorded',
+      timeoutMs: 60_000,
+    })
+  }, 120_000)
+
+  it('runs covered blocks again when it is forced, each time, and keeps what was before', async () => {
+    for (const round of [1, 2]) {
+      const response = await fetch(new URL('/api/v1/backfills', api), {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ task: 'noted', from: 100, to: 149, chunk: 10, force: true }),
+      })
+      expect(response.status).toBe(201)
+      const { id } = (await response.json()) as { id: string }
+      await waitFor(
+        async () => {
+          const answer = await fetch(new URL(`/api/v1/backfills/${id}`, api))
+          const job = (await answer.json()) as { state: string; tasks: { succeeded: number } }
+          return job.state === 'completed' && job.tasks.succeeded === 50
+        },
+        { describe: 'the forced tasks to succeed', timeoutMs: 20_000 },
+      )
+      const [attempts] = await database.query<{ count: number }>(
+        `select count(*) as count from blockmill.task_attempt where outcome = 'succeeded'`,
+      )
+      expect(attempts?.count).toBe(50 * round)
+    }
+    expect(await countOf(`block_number between 100 and 149 and status = 'succeeded' and generation > 0`)).toBe(50)
+    expect(await countOf(`block_number < ${BLOCKS}`)).toBe(BLOCKS)
+  }, 60_000)
+})
