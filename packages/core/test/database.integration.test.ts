@@ -79,6 +79,7 @@ describe('migrations', () => {
       { name: '0006-gap-indexes' },
       { name: '0007-task-deadlines' },
       { name: '0008-schedule-generations' },
+      { name: '0009-audit' },
     ])
     await first?.query('drop schema blockmill cascade')
   })

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { labelEndpoints, redactUrl, redactUrls } from './redact-url.ts'
+import { labelEndpoints, redactorOf, redactUrl, redactUrls } from './redact-url.ts'
 
 describe('redactUrl', () => {
   it.each([
@@ -33,6 +33,34 @@ describe('redactUrls', () => {
     expect(redactUrls('lost "wss://a.b/secret", trying https://c.d:1/secret now')).toBe(
       'lost "wss://a.b/…", trying https://c.d:1/… now',
     )
+  })
+})
+
+describe('redactUrls of a broker and a database', () => {
+  it.each([
+    'amqp://me:secret@a.b/vhost',
+    'amqps://me:secret@a.b',
+    'postgres://me:secret@a.b/c',
+    'postgresql://:secret@/c?host=/x',
+  ])('shows no password of %s', (url) => expect(redactUrls(`cannot reach ${url}`)).not.toContain('secret'))
+})
+
+describe('redactorOf', () => {
+  const url = 'wss://user1234:p%40ss@a.b:1/v2/0a1b2c3d4e/mainnet?apikey=k3y%2Fk3y%2Fk3y&depth=64'
+
+  it.each([
+    ['unknown key 0a1b2c3d4e', 'unknown key …'],
+    ['Cannot POST /v2/0a1b2c3d4e/mainnet', 'Cannot POST /v2/…/mainnet'],
+    ['k3y%2Fk3y%2Fk3y or k3y/k3y/k3y has no credits', '… or … has no credits'],
+    ['user1234 with p@ss', '… with …'],
+    ['see wss://other/0a1b2c3d4e', 'see wss://other/…'],
+    ['mainnet v2 at depth 64', 'mainnet v2 at depth 64'],
+  ])('shows %s as %s', (text, shown) => {
+    expect(redactorOf(url)(text)).toBe(shown)
+  })
+
+  it('takes what is not encoded as it is', () => {
+    expect(redactorOf('wss://a.b/%zz1234567')('no %zz1234567')).toBe('no …')
   })
 })
 

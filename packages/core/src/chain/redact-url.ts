@@ -1,4 +1,4 @@
-const URLS = /\b(?:wss?|https?):\/\/[^\s"'<>]+/gi
+const URLS = /\b(?:wss?|https?|amqps?|postgres(?:ql)?):\/\/[^\s"'<>]+/gi
 
 /**
  * A URL that may be logged: scheme, host and port. Providers put keys into paths, queries and user names, so all of those
@@ -14,6 +14,31 @@ export function redactUrl(url: string): string {
 /** Redacts every URL within a text, such as the message of a library's error. */
 export function redactUrls(text: string): string {
   return text.replace(URLS, redactUrl)
+}
+
+/**
+ * Redacts texts that come from an endpoint: all URLs, and what may be a key in its own URL wherever else it stands. Providers
+ * repeat keys in their errors, as in `project 0123abcd… has no credits`. Taken for a key is the password, and every part of path, query and
+ * user name that has 8 characters or more and a digit among them, as it stands in the URL and decoded.
+ */
+export function redactorOf(url: string): (text: string) => string {
+  const { username, password, pathname, search } = new URL(url)
+  const parts = [username, ...pathname.split('/'), ...search.split(/[?&=]/)].filter((part) => MAY_BE_KEY.test(part))
+  const secrets = [...parts, password].flatMap((part) => [part, decoded(part)]).filter((secret) => secret !== '')
+  // The longest first: one may be a part of another.
+  const inOrder = [...new Set(secrets)].sort((a, b) => b.length - a.length)
+  return (text) => inOrder.reduce((redacted, secret) => redacted.replaceAll(secret, '…'), redactUrls(text))
+}
+
+const MAY_BE_KEY = /^(?=.*\d).{8,}$/
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    // Not encoded, then.
+    return part
+  }
 }
 
 /**

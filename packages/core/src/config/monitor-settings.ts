@@ -1,6 +1,7 @@
 import { defineSettings } from './define-settings.ts'
 import { setting } from './setting.ts'
 import { brokerSettings, databaseSettings, processSettings } from './shared-settings.ts'
+import { tokenSettings } from './token-settings.ts'
 
 /** Settings of the monitor. */
 export const monitorSettings = defineSettings({
@@ -8,7 +9,8 @@ export const monitorSettings = defineSettings({
   host: setting.text({
     key: 'HOST',
     flag: 'host',
-    description: 'loopback address that the status page, the REST API, health checks and metrics are served on',
+    description:
+      'address that the status page, the REST API, health checks and metrics are served on; loopback unless a token is set',
     default: '127.0.0.1',
   }),
   port: setting.integer({
@@ -21,4 +23,5 @@ export const monitorSettings = defineSettings({
   }),
   ...brokerSettings,
   ...databaseSettings,
+  ...tokenSettings,
 })

@@ -1,5 +1,6 @@
 import type { MigrationObject } from '@mikro-orm/core'
 
+import { Audit } from './audit.ts'
 import { Backfills } from './backfills.ts'
 import { ChainHeads } from './chain-heads.ts'
 import { ControlState } from './control-state.ts'
@@ -19,4 +20,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '0006-gap-indexes', class: GapIndexes },
   { name: '0007-task-deadlines', class: TaskDeadlines },
   { name: '0008-schedule-generations', class: ScheduleGenerations },
+  { name: '0009-audit', class: Audit },
 ]
