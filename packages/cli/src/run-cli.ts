@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 
 import { addBackfillCommands } from './commands/backfill-commands.ts'
 import { addCancelCommand } from './commands/cancel-command.ts'
+import { addCleanupCommand } from './commands/cleanup-command.ts'
 import { addConfigCommand } from './commands/config-command.ts'
 import { addDevCommands } from './commands/dev-commands.ts'
 import { addEnqueueCommand } from './commands/enqueue-command.ts'
@@ -53,6 +54,7 @@ function createProgram(setStatus: SetStatus): Command {
   addGapsCommand(program, setStatus)
   addCancelCommand(program, setStatus)
   addBackfillCommands(program, setStatus)
+  addCleanupCommand(program)
   addInspectCommands(program, setStatus)
   addQueuesCommands(program, setStatus)
   addWorkersCommands(program, setStatus)

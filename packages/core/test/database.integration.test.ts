@@ -80,6 +80,7 @@ describe('migrations', () => {
       { name: '0007-task-deadlines' },
       { name: '0008-schedule-generations' },
       { name: '0009-audit' },
+      { name: '0010-finish-index' },
     ])
     await first?.query('drop schema blockmill cascade')
   })

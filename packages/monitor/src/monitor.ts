@@ -20,6 +20,7 @@ import { createDeadLetterRecorder, type DeadLetterRecorder } from './recorder/de
 import { createRecorder, type Recorder, type RecorderOptions } from './recorder/recorder.ts'
 import { createStorage } from './recorder/storage.ts'
 import { registerRecordMetrics } from './statistics/record-metrics.ts'
+import { createPruner, type Pruner } from './retention/pruner.ts'
 import { createStatistics, type Statistics } from './statistics/statistics.ts'
 
 /** Where the monitor serves, and how it records. */
@@ -28,6 +29,8 @@ export interface MonitorConfig extends Pick<RecorderOptions, 'prefetch' | 'batch
   readonly host: string
   /** 0 for any free one. */
   readonly port: number
+  /** For how many days finished tasks are kept; 0, which is the default, for ever. */
+  readonly retentionDays?: number
 }
 
 export interface MonitorOptions {
@@ -75,6 +78,7 @@ class MonitorService implements Monitor {
   readonly #deadLetters: DeadLetterRecorder
   readonly #statistics: Statistics
   readonly #control: MonitorControl
+  readonly #pruner: Pruner
   readonly #stopping = new AbortController()
   #isPrepared = false
   #app: FastifyInstance | undefined
@@ -90,6 +94,7 @@ class MonitorService implements Monitor {
     this.#deadLetters = createDeadLetterRecorder({ broker, storage, logger })
     this.#control = createMonitorControl({ broker, database, storage, logger, now })
     this.#statistics = createStatistics({ database, logger, now })
+    this.#pruner = createPruner({ database, logger, metrics, retentionDays: config.retentionDays ?? 0, now })
     registerRecordMetrics({ metrics, broker, statistics: this.#statistics, now })
   }
 
@@ -125,6 +130,7 @@ class MonitorService implements Monitor {
       this.#statistics.start(),
       this.#control.start(),
     ])
+    this.#pruner.start()
     logger.info({ queue: broker.topology.monitorQueue }, 'recording')
     return url
   }
@@ -167,6 +173,12 @@ class MonitorService implements Monitor {
   async #stopParts(): Promise<void> {
     // A start that failed has been reported to whoever asked for it.
     await this.#starting?.catch(() => undefined)
-    await Promise.all([this.#recorder.stop(), this.#deadLetters.stop(), this.#statistics.stop(), this.#control.stop()])
+    await Promise.all([
+      this.#recorder.stop(),
+      this.#deadLetters.stop(),
+      this.#statistics.stop(),
+      this.#control.stop(),
+      this.#pruner.stop(),
+    ])
   }
 }

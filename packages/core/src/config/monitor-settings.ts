@@ -3,6 +3,8 @@ import { setting } from './setting.ts'
 import { brokerSettings, databaseSettings, processSettings } from './shared-settings.ts'
 import { tokenSettings } from './token-settings.ts'
 
+const MAX_RETENTION_DAYS = 36_500
+
 /** Settings of the monitor. */
 export const monitorSettings = defineSettings({
   ...processSettings,
@@ -21,7 +23,25 @@ export const monitorSettings = defineSettings({
     min: 0,
     max: 65_535,
   }),
+  retentionDays: setting.custom(
+    {
+      key: 'BLOCKMILL_RETENTION_DAYS',
+      flag: 'retention-days',
+      description: 'for how many days finished tasks are kept on record',
+      default: '7',
+    },
+    {
+      rule: `a whole number of days from 0 to ${MAX_RETENTION_DAYS}, or never; 0 and never keep everything`,
+      parse: retentionDays,
+    },
+  ),
   ...brokerSettings,
   ...databaseSettings,
   ...tokenSettings,
 })
+
+function retentionDays(text: string): number | undefined {
+  if (text.toLowerCase() === 'never') return 0
+  const days = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  return days <= MAX_RETENTION_DAYS ? days : undefined
+}
