@@ -2,21 +2,29 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-import { createBroker, createSilentLogger, createTopology, type TaskMessage, taskMessageCodec } from '@blockmill/core'
+import {
+  createBackfillJob,
+  createBackfills,
+  createBroker,
+  createSilentLogger,
+  createTopology,
+  type TaskMessage,
+  taskMessageCodec,
+} from '@blockmill/core'
 import { waitFor } from '@blockmill/testkit'
 import { testBroker } from '@blockmill/testkit/vitest'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { createCoverageStore } from '../src/coverage/coverage-store.ts'
 import { createSql } from '../src/sql.ts'
-import { DOOM_POINTS, DOOMED_CHAIN, DOOMED_HEAD, type DoomedSettings } from './fixtures/doomed-settings.ts'
+import { DOOM_POINTS, DOOMED_CHAIN, DOOMED_HEAD, type DoomedSettings, FILLED } from './fixtures/doomed-settings.ts'
 import { migratedDatabase, open } from './migrated-database.ts'
 
 const amqp = testBroker()
 const postgres = migratedDatabase()
 const topology = createTopology({ namespace: amqp.namespace })
 
-function startScheduler(settings: Pick<DoomedSettings, 'point' | 'after'> = {}): ChildProcess {
+function startScheduler(settings: Pick<DoomedSettings, 'during' | 'point' | 'after'> = {}): ChildProcess {
   const all: DoomedSettings = {
     ...settings,
     brokerUrl: amqp.url,
@@ -57,14 +65,28 @@ it('schedules every block under one id, wherever a scheduler is killed', async (
     },
   })
 
-  // The first message, one in the middle of a step, and one of a later step: whichever a killed run comes to.
+  const killedAt = async (settings: Required<Pick<DoomedSettings, 'during' | 'point' | 'after'>>): Promise<void> => {
+    const [code, signal] = await once(startScheduler(settings), 'exit')
+    expect({ ...settings, code, signal }).toEqual({ ...settings, code: null, signal: 'SIGKILL' })
+  }
   for (const point of DOOM_POINTS) {
+    // The first message, and one in the middle of a step; the written ranges are the same for both.
     for (const after of point === 'writing' || point === 'written' ? [1] : [1, 700]) {
-      const [code, signal] = await once(startScheduler({ point, after }), 'exit')
-      expect({ point, after, code, signal }).toEqual({ point, after, code: null, signal: 'SIGKILL' })
+      await killedAt({ during: 'live', point, after })
     }
   }
   expect(messages.length).toBeGreaterThan(0)
+
+  const filled = {
+    chain: DOOMED_CHAIN,
+    task: FILLED,
+    head: 'finalized',
+    from: 1,
+    to: DOOMED_HEAD,
+    createdBy: 'test',
+  } as const
+  await createBackfills(database).create(createBackfillJob(filled, new Date()))
+  for (const point of DOOM_POINTS) await killedAt({ during: 'backfill', point, after: 3 })
 
   startScheduler()
   const store = createCoverageStore({ sql: createSql(database), chain: DOOMED_CHAIN })
@@ -75,6 +97,7 @@ it('schedules every block under one id, wherever a scheduler is killed', async (
       expect(new Map(evaluated)).toEqual(
         new Map([
           ['each', everything],
+          [FILLED, everything],
           ['newest', everything],
           ['seventh', everything],
         ]),
@@ -97,6 +120,7 @@ it('schedules every block under one id, wherever a scheduler is killed', async (
       .map((block) => `${name} ${block}`)
   const expected = [
     ...due('each', () => true),
+    ...due(FILLED, () => true),
     ...due('newest', () => true),
     ...due('seventh', (block) => block % 7 === 0),
   ]
