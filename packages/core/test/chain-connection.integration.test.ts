@@ -8,6 +8,23 @@ import { WebSocketServer } from 'ws'
 
 import { connectionTo, ERROR, freePort, GENESIS, node, OTHER_GENESIS, urlOf, WARN } from './chain-nodes.ts'
 
+/** The URL of a server that sends these texts. */
+async function rawServer(answerTo: (id: number, method: string) => string): Promise<string> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+  await once(server, 'listening')
+  onTestFinished(() => {
+    for (const client of server.clients) client.terminate()
+    server.close()
+  })
+  server.on('connection', (socket) => {
+    socket.on('message', (data: Buffer) => {
+      const { id, method } = JSON.parse(data.toString()) as { id: number; method: string }
+      socket.send(answerTo(id, method))
+    })
+  })
+  return urlOf(server.address() as { port: number })
+}
+
 describe('connecting to a chain', () => {
   it('warns once for each failed try and connects when the node is there', async () => {
     const port = await freePort()
@@ -181,6 +198,44 @@ describe('requests to a chain', () => {
     expect(connection.isHealthy()).toBe(true)
   })
 
+  it('refuses parameters that JSON cannot hold, and goes on with other requests', async () => {
+    const server = await node({ name: () => 'here' })
+    const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 50 })
+    await connection.start()
+    const bad = connection.send('balance', [1n])
+    await expect(bad).rejects.toMatchObject({ kind: 'non-retryable', code: 'CHAIN_DATA_INVALID' })
+    await expect(bad).rejects.toThrow(/parameters of balance cannot be written as JSON.*BigInt.*0x/)
+    // A request that had been left behind would now fail with nobody to hear of it.
+    await expect(connection.send('never')).rejects.toThrow('Method not found')
+    expect(await connection.send('name')).toBe('here')
+  })
+
+  it.each([
+    ['an error that is only a text', '"error":"unauthorized"', 'CHAIN_RPC_FAILED', /unauthorized/],
+    ['neither a result nor an error', '"data":1', 'CHAIN_DATA_INVALID', /not JSON-RPC/],
+  ])('does not take %s for the answer that there is nothing', async (_, rest, code, message) => {
+    const server = await rawServer((id, method) =>
+      method === 'odd' ? `{"id":${id},${rest}}` : `{"id":${id},"result":"${GENESIS}"}`,
+    )
+    const { connection } = connectionTo([server])
+    await connection.start()
+    const odd = connection.send('odd')
+    await expect(odd).rejects.toMatchObject({ kind: 'retryable', code })
+    await expect(odd).rejects.toThrow(message)
+    expect(await connection.send('good')).toBe(GENESIS)
+  })
+
+  it('says what a node found wrong when it does not say with which request', async () => {
+    const server = await rawServer((id, method) =>
+      method === 'large'
+        ? '{"id":null,"error":{"code":-32007,"message":"Request is too big"}}'
+        : `{"id":${id},"result":"${GENESIS}"}`,
+    )
+    const { connection } = connectionTo([server])
+    await connection.start()
+    await expect(connection.send('large')).rejects.toThrow(/it answered no request in particular with .*too big/)
+  })
+
   it('fails requests in flight when the connection is lost, and answers new ones over the next', async () => {
     const server = await node({ never: () => new Promise(() => undefined), name: () => 'here' })
     const { connection } = connectionTo([urlOf(server)])
@@ -225,16 +280,7 @@ describe('requests to a chain', () => {
   it.each(['not JSON', '[]', '42', 'null', '{"jsonrpc":"2.0","id":"x","result":1}', '{"method":"x"}'])(
     'cuts a peer that sends %s',
     async (text) => {
-      const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
-      await once(server, 'listening')
-      onTestFinished(() => {
-        for (const client of server.clients) client.terminate()
-        server.close()
-      })
-      server.on('connection', (socket) => {
-        socket.once('message', () => socket.send(text))
-      })
-      const { connection, lines } = connectionTo([urlOf(server.address() as { port: number })])
+      const { connection, lines } = connectionTo([await rawServer(() => text)])
       const started = connection.start().catch(() => undefined)
       await expect.poll(() => lines[0]?.reason).toMatch(/it sent something that is not JSON-RPC/)
       await connection.close()

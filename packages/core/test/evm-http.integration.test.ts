@@ -102,6 +102,34 @@ describe('JSON-RPC over HTTP', () => {
     ])
   })
 
+  it('refuses parameters that JSON cannot hold, and sends the rest of the batch', async () => {
+    const { rpc, bodies } = await connect(answerAll)
+    const [bad, good] = await Promise.allSettled([rpc.send('balance', [1n]), rpc.send('a')])
+    expect(bad).toMatchObject({ reason: { kind: 'non-retryable', code: 'CHAIN_DATA_INVALID' } })
+    expect(good).toMatchObject({ value: 'a' })
+    expect(bodies).toMatchObject([{ method: 'a' }])
+  })
+
+  it.each([
+    ['an error for the whole', { id: null, error: { code: -32_005, message: 'limit exceeded' } }],
+    ['a list of one error', [{ id: null, error: { code: -32_005, message: 'limit exceeded' } }]],
+  ])('does not take a limit on the rate in %s for a refused batch', async (_, body) => {
+    const { rpc, bodies } = await connect(() => ({ body }))
+    const results = await sendAll(rpc, 'a', 'b', 'c')
+    expect(results).toMatchObject(results.map(() => ({ reason: { cause: { code: -32_005 } } })))
+    expect(bodies).toHaveLength(1)
+  })
+
+  it('does not ask for a sign of life while the server wants to be left alone', async () => {
+    const { rpc, bodies } = await connect(() => ({ status: 429, headers: { 'retry-after': '60' }, body: '' }), '', {
+      heartbeatMs: 50,
+    })
+    await sendAll(rpc, 'a')
+    const other = await connect(answerAll, '', { heartbeatMs: 50 })
+    await expect.poll(() => other.bodies.length).toBeGreaterThan(1)
+    expect(bodies).toHaveLength(1)
+  })
+
   it.each([
     ['an error for the whole', { body: { jsonrpc: '2.0', id: null, error: { code: -32_600, message: 'no batches' } } }],
     ['a list of one error', { body: [{ jsonrpc: '2.0', id: null, error: { code: -32_600, message: 'no batches' } }] }],

@@ -6,7 +6,7 @@ export interface HttpPostOptions {
   /** `http://` or `https://`. A user and password in it become a header. */
   readonly url: string
   readonly connectTimeoutMs: number
-  /** From the first byte that is sent to the last that is received. */
+  /** From the call to the last byte that is received. */
   readonly requestTimeoutMs: number
   readonly maxAnswerBytes: number
 }
@@ -16,13 +16,15 @@ export interface HttpAnswer {
   readonly status: number
   /** How long the server wants to be left alone, where it said so. */
   readonly retryAfterMs: number | undefined
-  /** Parsed; `undefined` for what is not JSON. */
-  readonly body: unknown
+  readonly body: string
 }
 
 /** Posts JSON to one URL, on connections that are kept alive. */
 export interface HttpPost {
-  /** Rejects with what happened on the way; whatever the server answers is no failure. */
+  /**
+   * Rejects with what happened on the way; whatever the server answers is no failure. Posts again when a connection was found closed,
+   * so the server may see the body twice.
+   */
   post(body: string): Promise<HttpAnswer>
   /** Cuts all connections: what is in flight rejects. Idempotent. */
   destroy(): void
@@ -49,31 +51,28 @@ export function createHttpPost({ url, connectTimeoutMs, requestTimeoutMs, maxAns
     maxResponseSize: maxAnswerBytes,
   })
 
-  const postOnce = async (body: string): Promise<HttpAnswer> => {
-    const timeout = new AbortController()
-    const timer = setTimeout(() => timeout.abort(), requestTimeoutMs)
-    try {
-      const path = `${pathname}${search}`
-      const response = await pool.request({ method: 'POST', path, headers, body, signal: timeout.signal })
-      const text = await response.body.text()
-      const retryAfter = response.headers['retry-after']
-      return {
-        status: response.statusCode,
-        retryAfterMs: parseRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter, Date.now()),
-        body: parseJson(text),
-      }
-    } finally {
-      clearTimeout(timer)
+  const postOnce = async (body: string, signal: AbortSignal): Promise<HttpAnswer> => {
+    const path = `${pathname}${search}`
+    const response = await pool.request({ method: 'POST', path, headers, body, signal })
+    const retryAfter = response.headers['retry-after']
+    return {
+      status: response.statusCode,
+      retryAfterMs: parseRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter, Date.now()),
+      body: await response.body.text(),
     }
   }
 
   return {
     async post(body) {
+      const timeout = new AbortController()
+      const timer = setTimeout(() => timeout.abort(), requestTimeoutMs)
       try {
-        return await postOnce(body)
+        return await postOnce(body, timeout.signal)
       } catch (error) {
         if (pool.destroyed || !STALE_CONNECTION.includes(codeOf(error))) throw error
-        return postOnce(body)
+        return await postOnce(body, timeout.signal)
+      } finally {
+        clearTimeout(timer)
       }
     },
     destroy: () => void pool.destroy(),
@@ -88,15 +87,6 @@ export function isPostTimeout(error: unknown): boolean {
 /** Whether a post failed because its answer was too large. */
 export function isAnswerTooLarge(error: unknown): boolean {
   return codeOf(error) === 'UND_ERR_RES_EXCEEDED_MAX_SIZE'
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // A page of HTML, say: the status tells more.
-    return undefined
-  }
 }
 
 function codeOf(error: unknown): string {

@@ -1,10 +1,11 @@
 import { WebSocket } from 'ws'
 
 import type { RetryableError } from '../errors/blockmill-error.ts'
+import { encodeRequest, errorOf, isRecord, parseJson, resultOf, rpcPeer } from './json-rpc-message.ts'
 import { redactUrl, redactUrls } from './redact-url.ts'
-import { parseAnswerError, RpcAnswerError } from './rpc-answer-error.ts'
+import { RpcAnswerError } from './rpc-answer-error.ts'
 import { parseRetryAfter } from './retry-after.ts'
-import { answeredWithError, lost, timedOut, unreachable } from './rpc-failure.ts'
+import { lost, timedOut, unreachable } from './rpc-failure.ts'
 
 export interface JsonRpcSocketOptions {
   /** `ws://` or `wss://`. Never appears whole in an error. */
@@ -28,7 +29,9 @@ export interface RpcSubscription {
  * One WebSocket connection that speaks JSON-RPC 2.0. It does not reconnect and caches nothing.
  *
  * Requests reject with a `RetryableError`: `CHAIN_RPC_FAILED` when the peer answers with an error, which is then the
- * `cause`; `CHAIN_UNREACHABLE` when no answer comes in time (the `cause` is then an `RpcTimeoutError`) or the connection is lost.
+ * `cause`; `CHAIN_DATA_INVALID` when it answers with neither an error nor a result; `CHAIN_UNREACHABLE` when no answer comes in time
+ * (the `cause` is then an `RpcTimeoutError`) or the connection is lost. With a `NonRetryableError`, `CHAIN_DATA_INVALID`, for
+ * parameters that JSON does not have.
  */
 export interface JsonRpcSocket {
   send(method: string, params?: readonly unknown[]): Promise<unknown>
@@ -45,7 +48,8 @@ export interface JsonRpcSocket {
 
 interface PendingRequest {
   readonly method: string
-  readonly settle: (result: unknown, error?: RetryableError) => void
+  readonly answer: (body: unknown) => void
+  readonly fail: (error: RetryableError) => void
 }
 
 /** State of a whole runtime fits; a peer that sends more is broken. */
@@ -92,7 +96,7 @@ export async function openJsonRpcSocket(options: JsonRpcSocketOptions, signal?: 
 }
 
 function speakJsonRpc(socket: WebSocket, { url, requestTimeoutMs, heartbeatMs }: JsonRpcSocketOptions): JsonRpcSocket {
-  const peer = redactUrl(url)
+  const peer = rpcPeer(url)
   const pending = new Map<number, PendingRequest>()
   const listeners = new Map<string, (value: unknown) => void>()
   const closed = Promise.withResolvers<RetryableError>()
@@ -107,34 +111,49 @@ function speakJsonRpc(socket: WebSocket, { url, requestTimeoutMs, heartbeatMs }:
 
   const receive = (text: string): void => {
     const message = parseMessage(text)
-    if (message === undefined) {
-      cut('it sent something that is not JSON-RPC')
-    } else if (message.type === 'notification') {
-      // A value can still arrive for a subscription that was just ended.
-      listeners.get(message.subscription)?.(message.value)
-    } else {
-      const request = pending.get(message.id)
-      // Undefined when the answer came after its time-out.
-      request?.settle(message.result, message.error && answeredWithError(peer, request.method, message.error))
+    switch (message.type) {
+      case 'notification':
+        // A value can still arrive for a subscription that was just ended.
+        listeners.get(message.subscription)?.(message.value)
+        break
+      case 'answer':
+        // Undefined when the answer came after its time-out.
+        pending.get(message.id)?.answer(message.body)
+        break
+      case 'other': {
+        // It may be about any request in flight, which would wait in vain.
+        const error = errorOf(message.body, peer.redact)
+        const answered = error && `it answered no request in particular with error ${error.code}: ${error.message}`
+        cut(answered ?? 'it sent something that is not JSON-RPC')
+      }
     }
   }
 
-  const request = <T>(method: string, params: readonly unknown[], use: (result: unknown) => T): Promise<T> => {
+  const request = async <T>(method: string, params: readonly unknown[], use: (result: unknown) => T): Promise<T> => {
     const id = ++lastId
-    const answer = Promise.withResolvers<T>()
-    const timer = setTimeout(() => {
-      settle(undefined, timedOut(peer, method, requestTimeoutMs))
-    }, requestTimeoutMs)
-    const settle = (result: unknown, error?: RetryableError): void => {
+    const text = encodeRequest(id, method, params)
+    const result = Promise.withResolvers<T>()
+    const end = (): void => {
       clearTimeout(timer)
       pending.delete(id)
-      if (error === undefined) answer.resolve(use(result))
-      else answer.reject(error)
     }
-    pending.set(id, { method, settle })
-    if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }))
-    else settle(undefined, lost(peer, method, reason))
-    return answer.promise
+    const fail = (error: RetryableError): void => {
+      end()
+      result.reject(error)
+    }
+    const answer = (body: unknown): void => {
+      end()
+      try {
+        result.resolve(use(resultOf(peer, method, body)))
+      } catch (error) {
+        result.reject(error)
+      }
+    }
+    const timer = setTimeout(() => fail(timedOut(peer.label, method, requestTimeoutMs)), requestTimeoutMs)
+    pending.set(id, { method, answer, fail })
+    if (socket.readyState === WebSocket.OPEN) socket.send(text)
+    else fail(lost(peer.label, method, reason))
+    return result.promise
   }
 
   const heartbeat = setInterval(() => {
@@ -156,8 +175,8 @@ function speakJsonRpc(socket: WebSocket, { url, requestTimeoutMs, heartbeatMs }:
   socket.on('close', () => {
     clearInterval(heartbeat)
     listeners.clear()
-    for (const { method, settle } of pending.values()) settle(undefined, lost(peer, method, reason))
-    closed.resolve(unreachable(`The connection to ${peer} is gone: ${reason}.`))
+    for (const { method, fail } of pending.values()) fail(lost(peer.label, method, reason))
+    closed.resolve(unreachable(`The connection to ${peer.label} is gone: ${reason}.`))
   })
 
   return {
@@ -181,29 +200,15 @@ function speakJsonRpc(socket: WebSocket, { url, requestTimeoutMs, heartbeatMs }:
 
 type RpcMessage =
   | { readonly type: 'notification'; readonly subscription: string; readonly value: unknown }
-  | { readonly type: 'answer'; readonly id: number; readonly result: unknown; readonly error?: RpcAnswerError }
+  | { readonly type: 'answer'; readonly id: number; readonly body: unknown }
+  /** Not for anyone in particular, or not what JSON-RPC 2.0 allows a peer to send. */
+  | { readonly type: 'other'; readonly body: unknown }
 
-/** `undefined` when the text is not what JSON-RPC 2.0 allows a peer to send. */
-function parseMessage(text: string): RpcMessage | undefined {
-  let body: unknown
-  try {
-    body = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  if (!isRecord(body)) return undefined
-  if ('method' in body) {
-    const { params } = body
-    return isRecord(params)
-      ? { type: 'notification', subscription: String(params['subscription']), value: params['result'] }
-      : undefined
-  }
-  const { id, result, error } = body
-  if (typeof id !== 'number') return undefined
-  if (!isRecord(error)) return { type: 'answer', id, result: result ?? null }
-  return { type: 'answer', id, result: undefined, error: parseAnswerError(error) }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
+function parseMessage(text: string): RpcMessage {
+  const body = parseJson(text)
+  if (!isRecord(body)) return { type: 'other', body }
+  const { id, method, params } = body
+  if (method === undefined) return typeof id === 'number' ? { type: 'answer', id, body } : { type: 'other', body }
+  if (!isRecord(params)) return { type: 'other', body }
+  return { type: 'notification', subscription: String(params['subscription']), value: params['result'] }
 }

@@ -12,6 +12,8 @@ describe('isRateLimit', () => {
     [-32_999, 'RPC rate limit'],
     [-32_603, 'Your app has exceeded its compute units per second capacity'],
     [15, 'too many requests, reason: call rate limit exhausted'],
+    [-32_000, "You've exceeded the RPS limit available on the current plan"],
+    [-32_007, '50/second request limit reached'],
   ])('takes %d %j for a limit on the rate', (code, text) => {
     expect(isRateLimit(new RpcAnswerError(code, text))).toBe(true)
   })
@@ -24,9 +26,17 @@ describe('isRateLimit', () => {
     [4003, 'Client error: UnknownBlock: State already discarded'],
     [1010, 'Invalid Transaction: rate limit of the runtime exceeded'],
     [Number.NaN, 'undefined'],
+    [3, 'execution reverted: rate limit exceeded'],
+    [-32_000, 'execution reverted: rate limit exceeded'],
+    [-32_015, 'VM execution error. (revert: too many requests per second)'],
+    [503, 'Service Unavailable'],
   ])('does not take %d %j for one', (code, text) => {
     expect(isRateLimit(new RpcAnswerError(code, text))).toBe(false)
   })
+})
+
+it('takes any unavailability for a limit on the rate that comes with the time at which it ends', () => {
+  expect(isRateLimit(new RpcAnswerError(503, 'Service Unavailable', 3_000))).toBe(true)
 })
 
 describe('parseAnswerError', () => {
