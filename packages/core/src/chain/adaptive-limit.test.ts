@@ -77,6 +77,20 @@ describe('adaptLimit', () => {
     expect(state.pausedUntilMs).toBe(50_200)
   })
 
+  it('pauses as if nothing was said where the endpoint says that no pause is needed, and refuses all the same', () => {
+    const refused = (at: number): Ended => [
+      { type: 'rate_limited', retryAfterMs: 0 },
+      { ...context(at, at), random: 0.999 },
+    ]
+    let state = initialLimit
+    const pauses: number[] = []
+    for (const at of [1_000, 10_000, 20_000]) {
+      state = after([refused(at)], state)
+      pauses.push(state.pausedUntilMs - at)
+    }
+    expect(pauses).toEqual([200, 400, 799])
+  })
+
   it('takes an answer to what was sent before the limit was halved for no sign that all is well', () => {
     const state = after([rateLimited(10, 20), answered(10, 100)])
     expect(state).toMatchObject({ limit: 16, rateLimits: 1 })

@@ -64,7 +64,10 @@ export function adaptLimit(
       return isNews ? { ...state, limit: half(state.limit), halvedAtMs: nowMs } : state
     case 'rate_limited': {
       const rateLimits = isNews ? state.rateLimits + 1 : state.rateLimits
-      const pauseMs = outcome.retryAfterMs ?? (isNews ? reconnectDelay(PAUSE_RANGE, rateLimits, random) : 0)
+      const wishMs = outcome.retryAfterMs ?? 0
+      // Some ask for no time at all, and would be asked again in a rush.
+      const isSaid = wishMs >= PAUSE_RANGE.minMs
+      const pauseMs = isSaid || !isNews ? wishMs : reconnectDelay(PAUSE_RANGE, rateLimits, random)
       const pausedUntilMs = Math.max(state.pausedUntilMs, nowMs + pauseMs)
       if (!isNews) return { ...state, pausedUntilMs }
       return { limit: half(state.limit), halvedAtMs: nowMs, rateLimits, pausedUntilMs }

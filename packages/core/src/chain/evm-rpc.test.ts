@@ -62,6 +62,13 @@ describe('isStateDiscarded', () => {
     ['No state available for block 0x10', true],
     ['World state unavailable', true],
     ['execution reverted: state of the auction is closed', false],
+    ['historical state not available in path scheme yet', true],
+    ['state at block #100 is pruned', true],
+    ['This request requires an archive node.', true],
+    ['project ID does not have access to archive state', true],
+    ['Archive, Debug and Trace requests are not available here', true],
+    ['execution reverted: archive requests are closed', false],
+    ['execution reverted: state of the sale is not available', false],
     ['header not found', false],
     ['internal error', false],
   ])('takes %j for %s', (message, expected) => {

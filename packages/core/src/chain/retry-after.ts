@@ -1,15 +1,19 @@
-/** Longer than any provider asks for in earnest. */
-const LONGEST_MS = 24 * 60 * 60_000
+/** Whoever asks for more gets one request an hour: too little to harm, and enough to go on soon after a wrong date or a quota. */
+const LONGEST_MS = 60 * 60_000
+
+const SECONDS = /^-?\d+(\.\d+)?$/
+/** All three forms that HTTP knows begin so (RFC 9110, 5.6.7). `Date.parse` takes nearly any text that ends in a number. */
+const HTTP_DATE = /^(mon|tues?|wed(nes)?|thu(rs)?|fri|sat(ur)?|sun)(day)?\b/i
 
 /**
  * Reads the header `Retry-After` of HTTP: seconds, or a date. `undefined` when it is missing or makes no sense.
  *
- * @returns milliseconds from `nowMs`, from 0 up to a day.
+ * @returns milliseconds from `nowMs`, from 0 up to an hour.
  */
 export function parseRetryAfter(header: string | null | undefined, nowMs: number): number | undefined {
-  if (header === null || header === undefined || header.trim() === '') return undefined
-  const seconds = Number(header)
-  return bounded(Number.isNaN(seconds) ? Date.parse(header) - nowMs : seconds * 1_000)
+  const value = header?.trim() ?? ''
+  if (SECONDS.test(value)) return bounded(Number(value) * 1_000)
+  return HTTP_DATE.test(value) ? bounded(Date.parse(value) - nowMs) : undefined
 }
 
 /** Fields of an error's `data` in which providers say the same, in seconds, and what a second is worth in milliseconds. */
@@ -21,7 +25,7 @@ const FIELDS: readonly (readonly [field: string, unitMs: number])[] = [
   ['retry_after_ms', 1],
 ]
 
-/** How long a node wants to be left alone by the `data` of its error, or of the `rate` within. Milliseconds, up to a day. */
+/** How long a node wants to be left alone by the `data` of its error, or of the `rate` within. Milliseconds, up to an hour. */
 export function retryAfterOf(data: unknown): number | undefined {
   if (typeof data !== 'object' || data === null) return undefined
   const fields: Readonly<Record<string, unknown>> = { ...data }
