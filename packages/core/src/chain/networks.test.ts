@@ -26,6 +26,8 @@ describe('resolveEndpoints', () => {
     ['', /No chain endpoint is given/],
     [' , ', /No chain endpoint is given/],
     ['ftp://node.example', /'ftp:\/\/node\.example' is not a URL of a chain/],
+    ['rpc.example/v3/secret', /'rpc\.example\/…' has no scheme\. .* wss:\/\//],
+    ['me:secret@rpc.example', /'…@rpc\.example' has no scheme/],
     ['polkadot,ws://', /'\(invalid URL\)' is not a URL of a chain/],
   ])("refuses '%s' and names the known networks", (value, message) => {
     expect(() => resolveEndpoints(value)).toThrow(ConfigurationError)
@@ -36,7 +38,12 @@ describe('resolveEndpoints', () => {
   })
 
   it('does not show keys in its errors', () => {
-    expect(() => resolveEndpoints('ftp://me:secret@node.example/secret')).not.toThrow(/secret/)
+    for (const value of [
+      'ftp://me:secret@node.example/secret',
+      'node.example/secret',
+      'me:secret@node.example?a=secret',
+    ])
+      expect(() => resolveEndpoints(value)).not.toThrow(/secret/)
   })
 })
 

@@ -69,6 +69,10 @@ export function assertEndpointsFit(kind: ChainKind, endpoints: readonly string[]
 function endpointsOf(part: string): readonly string[] {
   if (isNetworkName(part)) return NETWORKS[part].endpoints
   if (!part.includes('://')) {
+    if (!NAME.test(part)) {
+      const text = `'${redactUrl(`wss://${part}`).replace('wss://', '')}' has no scheme. Is it meant to begin with wss://? ${expected()}`
+      throw new ConfigurationError('CONFIG_INVALID', text)
+    }
     const hint = ` Did you mean '${closest(part, Object.keys(NETWORKS))}'?`
     throw new ConfigurationError('CONFIG_INVALID', `'${part}' is not a known network.${hint} ${expected()}`)
   }
@@ -76,6 +80,9 @@ function endpointsOf(part: string): readonly string[] {
     throw new ConfigurationError('CONFIG_INVALID', `'${redactUrl(part)}' is not a URL of a chain. ${expected()}`)
   return [part]
 }
+
+/** What a name of a network may look like. Anything else is a URL that lacks its scheme, and may hold a key. */
+const NAME = /^[\w-]+$/
 
 function isNetworkName(name: string): name is NetworkName {
   return Object.hasOwn(NETWORKS, name)
