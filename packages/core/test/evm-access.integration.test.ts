@@ -205,6 +205,28 @@ describe('logs of an EVM chain', () => {
     expect(Math.max(...after.asked)).toBeGreaterThan(3)
   })
 
+  it('are not taken for complete when the endpoint is replaced meanwhile by one that does not have the range yet', async () => {
+    let pieces = 0
+    const lagging = (): boolean => pieces >= 2
+    const send: ChainConnection['send'] = async (method, params = []) => {
+      if (method === 'eth_blockNumber' && lagging()) return toHex(first)
+      if (method !== 'eth_getLogs') return connection.send(method, params)
+      const hasNone = lagging()
+      pieces += 1
+      const { fromBlock, toBlock } = params[0] as { fromBlock: string; toBlock: string }
+      if (Number(toBlock) - Number(fromBlock) >= 3)
+        throw answeredWithError('node', method, new RpcAnswerError(-32_602, 'query exceeds max block range 3'))
+      return hasNone ? [] : connection.send(method, params)
+    }
+    const replaced = (await createChainAccess({
+      id: 'evm',
+      kind: 'evm',
+      connection: { ...connection, send },
+    })) as EvmAccess
+    await expect(replaced.logs(range())).rejects.toThrow(`has no block ${range().to}, or not yet`)
+    expect(pieces).toBe(3)
+  })
+
   it('are not looked for in a range that ends before it begins', async () => {
     await expect(access.logs({ from: 7, to: 6 })).rejects.toThrow(/7.*6/)
   })

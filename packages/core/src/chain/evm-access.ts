@@ -19,7 +19,11 @@ export interface EvmAccessOptions {
 /** What task code gets as `chain` on an EVM chain. Opens nothing by itself. */
 export function createEvmAccess({ id, connection }: EvmAccessOptions): EvmAccess {
   const client = createEvmClient(connection)
-  const logs = createEvmLogs(client)
+  const logs = createEvmLogs({
+    id,
+    client,
+    head: async () => parseQuantity(await connection.send('eth_blockNumber'), 'a block number'),
+  })
 
   const readBlock = async (block: BlockRef, withTransactions: boolean): Promise<RpcBlock> => {
     const { number, hash } = typeof block === 'object' ? block : { number: block }
@@ -38,14 +42,7 @@ export function createEvmAccess({ id, connection }: EvmAccessOptions): EvmAccess
   }
 
   const logsOf = async (where: BlockRef | BlockRange, filter: Parameters<typeof logs.ofBlock>[1]) => {
-    if (typeof where === 'object' && 'from' in where) {
-      const range = blockRange(where.from, where.to)
-      // Some nodes answer a range that they do not have yet with what they have, as if that were all.
-      const head = parseQuantity(await connection.send('eth_blockNumber', []), 'a block number')
-      if (range.to > head)
-        throw new RetryableError('CHAIN_RPC_FAILED', `The node of chain '${id}' has no block ${range.to}, or not yet.`)
-      return logs.ofRange(range, filter)
-    }
+    if (typeof where === 'object' && 'from' in where) return logs.ofRange(blockRange(where.from, where.to), filter)
     const known = typeof where === 'object' ? where.hash : undefined
     return logs.ofBlock(known ?? String((await readBlock(where, false)).hash), filter)
   }
