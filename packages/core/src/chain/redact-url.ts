@@ -18,13 +18,14 @@ export function redactUrls(text: string): string {
 
 /**
  * Redacts texts that come from an endpoint: all URLs, and what may be a key in its own URL wherever else it stands. Providers
- * repeat keys in their errors, as in `project 0123abcd… has no credits`. Taken for a key is the password, and every part of path, query and
- * user name that has 8 characters or more and a digit among them, as it stands in the URL and decoded.
+ * repeat keys in their errors, as in `project 0123abcd… has no credits`. Taken for a key is a password of 4 characters or more, and every
+ * part of path, query and user name that has 8 or more and a digit among them, as it stands in the URL and decoded.
  */
 export function redactorOf(url: string): (text: string) => string {
   const { username, password, pathname, search } = new URL(url)
   const parts = [username, ...pathname.split('/'), ...search.split(/[?&=]/)].filter((part) => MAY_BE_KEY.test(part))
-  const secrets = [...parts, password].flatMap((part) => [part, decoded(part)]).filter((secret) => secret !== '')
+  if (password.length >= 4) parts.push(password)
+  const secrets = parts.flatMap((part) => [part, decoded(part)])
   // The longest first: one may be a part of another.
   const inOrder = [...new Set(secrets)].sort((a, b) => b.length - a.length)
   return (text) => inOrder.reduce((redacted, secret) => redacted.replaceAll(secret, '…'), redactUrls(text))
