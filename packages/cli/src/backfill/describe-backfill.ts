@@ -10,9 +10,13 @@ import { textTable } from '../text-table.ts'
 
 const MISSING_SHOWN = 5
 
-/** Jobs as a table. */
-export function backfillsText(jobs: readonly BackfillSummary[]): string {
-  if (jobs.length === 0) return 'There is no back-fill on record.'
+/** Jobs as a table, or that there is no such job. */
+export function backfillsText(jobs: readonly BackfillSummary[], which: 'all' | 'such'): string {
+  if (jobs.length === 0) {
+    return which === 'all'
+      ? 'There is no back-fill on record.'
+      : 'There is no such back-fill. `blockmill backfill list` shows those that are over as well.'
+  }
   return textTable(
     ['id', 'chain', 'task', 'from', 'to', 'state', 'done', 'total', 'blocks/s', 'left', 'note'],
     jobs.map((job) => [
@@ -44,7 +48,7 @@ export function backfillText(job: BackfillDetail): string {
   return [
     `${job.id}: ${job.task} on ${job.chain}, blocks ${job.from} to ${job.to}${options.map((one) => `, ${one}`).join('')}`,
     `${job.state}${job.error === null ? '' : `: ${job.error}`}`,
-    `${job.done} of ${job.total ?? '?'} blocks done, ${Math.round(job.blocksPerSecond)}/s${job.etaSeconds === null || job.etaSeconds === 0 ? '' : `, ${left(job)} left`}`,
+    `${job.done} of ${job.total ?? '?'} blocks done, ${Math.round(job.blocksPerSecond)}/s${left(job) === '-' ? '' : `, ${left(job)} left`}`,
     `${job.scheduled} tasks scheduled; on record ${tasks.succeeded} succeeded, ${tasks.failed} failed, ${tasks.unfinished} unfinished, ${tasks.dropped} cancelled or orphaned`,
     ...(job.parts.length === 0 ? [] : [partsTable(job)]),
   ].join('\n')
@@ -70,5 +74,5 @@ function rangesText(ranges: BlockSet, isCut: boolean): string {
 }
 
 function left({ etaSeconds }: Pick<BackfillSummary, 'etaSeconds'>): string {
-  return etaSeconds === null ? '-' : formatDuration(Math.ceil(etaSeconds) * 1_000)
+  return etaSeconds === null || etaSeconds === 0 ? '-' : formatDuration(Math.ceil(etaSeconds) * 1_000)
 }

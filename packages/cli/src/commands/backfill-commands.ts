@@ -149,7 +149,7 @@ function addList(backfill: Command): void {
 
 async function printList(backfills: Backfills, filter: Parameters<Backfills['list']>[0], json: boolean): Promise<void> {
   const jobs = await backfills.list(filter)
-  print(json ? JSON.stringify(jobs, undefined, 2) : backfillsText(jobs))
+  print(json ? JSON.stringify(jobs, undefined, 2) : backfillsText(jobs, filter?.states === undefined ? 'all' : 'such'))
 }
 
 function printDetail(job: BackfillDetail, json: boolean): void {
