@@ -81,6 +81,7 @@ describe('migrations', () => {
       { name: '0008-schedule-generations' },
       { name: '0009-audit' },
       { name: '0010-finish-index' },
+      { name: '0011-dead-letter-tasks' },
     ])
     await first?.query('drop schema blockmill cascade')
   })

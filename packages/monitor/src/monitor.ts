@@ -117,6 +117,7 @@ class MonitorService implements Monitor {
       logger,
       metrics,
       statistics: this.#statistics,
+      broker,
       now: this.#now,
       notReadyBecause: () => this.#notReadyBecause(),
     })

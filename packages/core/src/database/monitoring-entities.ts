@@ -42,6 +42,9 @@ export const DeadLetterEntity = defineEntity({
     type: p.text().strictNullable(),
     /** Its first task, when it can be read as a task message. */
     taskId: p.uuid().strictNullable(),
+    /** The chain and the name of its tasks, likewise. */
+    chain: p.text().strictNullable(),
+    task: p.text().strictNullable(),
     headers: p.json<JsonObject>(),
     body: p.blob(),
   },

@@ -32,6 +32,8 @@ export const ERROR_CODES = {
     'A back-fill cannot be started as asked: its blocks, arguments, chunk, window or rate break a rule.',
   BACKFILL_UNKNOWN: 'No back-fill with this id is on record.',
   BACKFILL_CONFLICT: 'A back-fill cannot be paused, resumed or cancelled in the state that it is in.',
+  DEAD_LETTER_UNKNOWN: 'No dead letter with this id is on record.',
+  DEAD_LETTER_CONFLICT: 'A dead letter carries no task that could be run again.',
   TASK_UNKNOWN: 'No task of this name is registered.',
   TASK_WITHOUT_BLOCK: 'A handler read the block of a task that was enqueued without one.',
   TASK_TIMED_OUT: 'An attempt ran longer than its timeout.',

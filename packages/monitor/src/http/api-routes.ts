@@ -1,9 +1,10 @@
-import type { Database } from '@blockmill/core'
+import type { Broker, Database } from '@blockmill/core'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 import type { Snapshot, Statistics } from '../statistics/statistics.ts'
 import { backfillRoutes } from './backfill-routes.ts'
 import { coverageRoutes } from './coverage-routes.ts'
+import { deadRoutes } from './dead-routes.ts'
 import { listTasks } from './list-tasks.ts'
 import { StatsSchema, type StatsView, WorkerListSchema } from './monitor-schemas.ts'
 import { ProblemSchema, sendProblem } from './problem.ts'
@@ -15,6 +16,8 @@ import { TaskDetailSchema, TaskListQuerySchema, TaskListSchema, TaskParamsSchema
 export interface ApiPorts {
   readonly database: Database
   readonly statistics: Pick<Statistics, 'latest'>
+  /** What orders go through; without it, those that need the broker are refused. */
+  readonly broker?: Broker
   readonly now: () => Date
 }
 
@@ -29,8 +32,9 @@ export interface ApiPorts {
  * | `GET /coverage`, `GET /gaps` | see `coverageRoutes` |
  * | `GET /workers` | workers and what they run |
  * | `/backfills` | see `backfillRoutes` |
+ * | `/dead` | see `deadRoutes` |
  */
-export function apiRoutes({ database, statistics, now }: ApiPorts): FastifyPluginAsyncTypebox {
+export function apiRoutes({ database, statistics, broker, now }: ApiPorts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get(
       '/tasks',
@@ -74,6 +78,7 @@ export function apiRoutes({ database, statistics, now }: ApiPorts): FastifyPlugi
     )
     await app.register(coverageRoutes({ database }))
     await app.register(backfillRoutes({ database, now }))
+    await app.register(deadRoutes({ database, broker, now }))
     app.get(
       '/workers',
       { schema: { summary: 'Workers and what they run', response: { 200: WorkerListSchema } } },

@@ -89,8 +89,19 @@ async function storeWithTasks(database: Database, letter: DeadLetter): Promise<v
 
 async function insertDeadLetter(query: Query, letter: DeadLetter): Promise<void> {
   await query(
-    `insert into blockmill.dead_letter (id, queue, reason, error, type, task_id, headers, body)
-     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (id) do nothing`,
-    [letter.id, letter.queue, letter.reason, letter.error, letter.type, letter.taskId, letter.headers, letter.body],
+    `insert into blockmill.dead_letter (id, queue, reason, error, type, task_id, chain, task, headers, body)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (id) do nothing`,
+    [
+      letter.id,
+      letter.queue,
+      letter.reason,
+      letter.error,
+      letter.type,
+      letter.taskId,
+      letter.chain,
+      letter.task,
+      letter.headers,
+      letter.body,
+    ],
   )
 }

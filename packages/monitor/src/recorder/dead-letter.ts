@@ -15,6 +15,8 @@ export interface DeadLetter {
   readonly error: string | null
   readonly type: string | null
   readonly taskId: string | null
+  readonly chain: string | null
+  readonly task: string | null
   /** JSON. */
   readonly headers: string
   readonly body: Buffer
@@ -49,6 +51,8 @@ export function readDeadLetter(
     error: headerText(headers[DEAD_HEADERS.error]),
     type: type === undefined ? null : storableText(type),
     taskId: message?.items[0]?.id ?? null,
+    chain: message === undefined ? null : storableText(message.chain),
+    task: message === undefined ? null : storableText(message.task),
     headers: storableJson(headers),
     body,
     tasks,

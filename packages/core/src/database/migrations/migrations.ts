@@ -4,6 +4,7 @@ import { Audit } from './audit.ts'
 import { Backfills } from './backfills.ts'
 import { ChainHeads } from './chain-heads.ts'
 import { ControlState } from './control-state.ts'
+import { DeadLetterTasks } from './dead-letter-tasks.ts'
 import { FinishIndex } from './finish-index.ts'
 import { GapIndexes } from './gap-indexes.ts'
 import { InitialSchema } from './initial-schema.ts'
@@ -23,4 +24,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '0008-schedule-generations', class: ScheduleGenerations },
   { name: '0009-audit', class: Audit },
   { name: '0010-finish-index', class: FinishIndex },
+  { name: '0011-dead-letter-tasks', class: DeadLetterTasks },
 ]
