@@ -5,6 +5,7 @@ import { addBackfillCommands } from './commands/backfill-commands.ts'
 import { addCancelCommand } from './commands/cancel-command.ts'
 import { addCleanupCommand } from './commands/cleanup-command.ts'
 import { addConfigCommand } from './commands/config-command.ts'
+import { addDeadCommands } from './commands/dead-commands.ts'
 import { addDevCommands } from './commands/dev-commands.ts'
 import { addEnqueueCommand } from './commands/enqueue-command.ts'
 import { addGapsCommand } from './commands/gaps-command.ts'
@@ -53,6 +54,7 @@ function createProgram(setStatus: SetStatus): Command {
   addEnqueueCommand(program)
   addGapsCommand(program, setStatus)
   addCancelCommand(program, setStatus)
+  addDeadCommands(program, setStatus)
   addBackfillCommands(program, setStatus)
   addCleanupCommand(program)
   addInspectCommands(program, setStatus)

@@ -1,3 +1,10 @@
+export {
+  deleteDeadLetters,
+  findDeadLetter,
+  idsOfDeadLetters,
+  listDeadLetters,
+} from './dead-letters/dead-letter-store.ts'
+export { replayDeadLetters } from './dead-letters/replay-dead-letters.ts'
 export { createApp } from './http/app.ts'
 export { readCoverage } from './http/read-coverage.ts'
 export { readGaps } from './http/read-gaps.ts'
@@ -6,6 +13,8 @@ export { createMonitor } from './monitor.ts'
 export { retentionCutoff } from './retention/cutoff.ts'
 export { countPrunable, pruneTasks } from './retention/prune-tasks.ts'
 
+export type { DeadLetterFilter, DeadLetterSummary, StoredDeadLetter } from './dead-letters/dead-letter-store.ts'
+export type { ReplayPorts, ReplayReport } from './dead-letters/replay-dead-letters.ts'
 export type { ApiPorts } from './http/api-routes.ts'
 export type { AppOptions } from './http/app.ts'
 export type { GapsFilter, GapsPage, GapsView, SomeBlocks } from './http/read-gaps.ts'

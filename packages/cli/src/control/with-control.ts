@@ -1,5 +1,6 @@
 import {
   type Broker,
+  type ConfigOf,
   type Control,
   createBroker,
   createControl,
@@ -9,6 +10,7 @@ import {
   durationMs,
   type Duration,
   loadConfig,
+  type Logger,
   schedulerSettings,
 } from '@blockmill/core'
 import { type Command, InvalidArgumentError, Option } from 'commander'
@@ -44,6 +46,16 @@ export async function withControl<Result>(
   work: (ports: ControlPorts) => Promise<Result>,
 ): Promise<Result> {
   const { config } = await loadConfig(settings, { commandLine: settingValues(command, settings) })
+  return withBroker(config, (broker, logger) =>
+    work({ control: createControl({ broker, logger, waitMs: wait }), broker }),
+  )
+}
+
+/** Connects to the broker, does the work, and closes everything. */
+export async function withBroker<Result>(
+  config: Pick<ConfigOf<typeof settings>, 'brokerUrl' | 'namespace' | 'monitorQueue'>,
+  work: (broker: Broker, logger: Logger) => Promise<Result>,
+): Promise<Result> {
   // Standard output is for the answer alone.
   const logger = createLogger({ service: 'control', level: 'warn', destination: process.stderr })
   const topology = createTopology({
@@ -53,7 +65,7 @@ export async function withControl<Result>(
   const broker = createBroker({ url: config.brokerUrl, topology, logger, connectionName: 'control' })
   try {
     await broker.start(givingUp('BROKER_UNREACHABLE', 'The broker'))
-    return await work({ control: createControl({ broker, logger, waitMs: wait }), broker })
+    return await work(broker, logger)
   } finally {
     // Ends the listening for answers too.
     await broker.stop()

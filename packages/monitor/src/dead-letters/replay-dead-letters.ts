@@ -90,11 +90,12 @@ async function readTasks(query: Query, { items }: TaskMessage): Promise<Recorded
   )
 }
 
-async function publish({ topology, publisher, declare }: ReplayPorts['broker'], message: TaskMessage): Promise<void> {
+async function publish(broker: ReplayPorts['broker'], message: TaskMessage): Promise<void> {
+  const { topology, publisher } = broker
   const { queue, lane, items } = message
   const published = (async () => {
     // The queue may be gone, and the monitor's binding would hide that nothing took the message.
-    await declare(topology.work(queue))
+    await broker.declare(topology.work(queue))
     await publisher.publish({
       exchange: topology.exchanges.tasks,
       routingKey: topology.taskKey(queue, lane),
