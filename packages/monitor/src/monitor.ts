@@ -15,20 +15,23 @@ import type { FastifyInstance } from 'fastify'
 
 import { createMonitorControl, type MonitorControl } from './control/monitor-control.ts'
 import { createApp } from './http/app.ts'
-import { assertLoopback } from './http/loopback.ts'
+import { assertProtected } from './http/loopback.ts'
 import { createDeadLetterRecorder, type DeadLetterRecorder } from './recorder/dead-letter-recorder.ts'
 import { createRecorder, type Recorder, type RecorderOptions } from './recorder/recorder.ts'
 import { createStorage } from './recorder/storage.ts'
+import { type Access, createAccess, type Tokens } from './security/access.ts'
 import { registerRecordMetrics } from './statistics/record-metrics.ts'
 import { createPruner, type Pruner } from './retention/pruner.ts'
 import { createStatistics, type Statistics } from './statistics/statistics.ts'
 
 /** Where the monitor serves, and how it records. */
-export interface MonitorConfig extends Pick<RecorderOptions, 'prefetch' | 'batch' | 'spacingMs'> {
-  /** An address of this machine alone. */
+export interface MonitorConfig extends Tokens, Pick<RecorderOptions, 'prefetch' | 'batch' | 'spacingMs'> {
+  /** An address of this machine alone, unless there is a token. */
   readonly host: string
   /** 0 for any free one. */
   readonly port: number
+  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. Default none. */
+  readonly trustedProxies?: readonly string[]
   /** For how many days finished tasks are kept; 0, which is the default, for ever. */
   readonly retentionDays?: number
 }
@@ -49,8 +52,8 @@ export interface Monitor {
    * and records. Idempotent.
    *
    * @returns the address it serves on.
-   * @throws ConfigurationError `CONFIG_INVALID` for an address that is not this machine's alone, or is taken;
-   * `BROKER_REFUSED`, `DATABASE_REFUSED`, `DATABASE_SCHEMA_OUTDATED`; the signal's reason when it aborts.
+   * @throws ConfigurationError `CONFIG_INVALID` for an address that is taken, or is not this machine's alone and needs
+   * no token; `BROKER_REFUSED`, `DATABASE_REFUSED`, `DATABASE_SCHEMA_OUTDATED`; the signal's reason when it aborts.
    */
   start(signal?: AbortSignal): Promise<string>
   /**
@@ -60,7 +63,11 @@ export interface Monitor {
   stop(): Promise<void>
 }
 
-/** See `Monitor`; nothing happens before `start()`. */
+/**
+ * See `Monitor`; nothing happens before `start()`.
+ *
+ * @throws ConfigurationError `CONFIG_INVALID` when one token is for viewers and for operators.
+ */
 export function createMonitor(options: MonitorOptions): Monitor {
   return new MonitorService(options)
 }
@@ -71,9 +78,13 @@ const MIGRATE_AGAIN_MS = 1_000
 /** For what is being written. */
 const STOP_WITHIN_MS = 5_000
 
+const SERVING_WITH_TOKENS = 'serving the status page and the API, for those who have a token'
+const SERVING_WITHOUT_TOKENS = 'serving the status page and the API, for this machine only, because no token is set'
+
 class MonitorService implements Monitor {
   readonly #options
   readonly #now
+  readonly #access: Access
   readonly #recorder: Recorder
   readonly #deadLetters: DeadLetterRecorder
   readonly #statistics: Statistics
@@ -89,6 +100,7 @@ class MonitorService implements Monitor {
     const { broker, database, logger, metrics, config, now = () => new Date() } = options
     this.#options = options
     this.#now = now
+    this.#access = createAccess(config)
     this.#recorder = createRecorder({ broker, database, logger, metrics, ...config })
     const storage = createStorage({ database, logger, onRetry: () => undefined })
     this.#deadLetters = createDeadLetterRecorder({ broker, storage, logger })
@@ -111,7 +123,7 @@ class MonitorService implements Monitor {
   async #start(signal: AbortSignal | undefined): Promise<string> {
     const { config, broker, database, logger, metrics } = this.#options
     const stopping = AbortSignal.any([this.#stopping.signal, ...(signal === undefined ? [] : [signal])])
-    assertLoopback(config.host)
+    assertProtected(config.host, this.#access)
     this.#app = await createApp({
       database,
       logger,
@@ -119,10 +131,12 @@ class MonitorService implements Monitor {
       statistics: this.#statistics,
       broker,
       now: this.#now,
+      access: this.#access,
+      ...(config.trustedProxies !== undefined && { trustedProxies: config.trustedProxies }),
       notReadyBecause: () => this.#notReadyBecause(),
     })
     const url = await listen(this.#app, config)
-    logger.info({ url }, 'serving the status page and the API, for this machine only')
+    logger.info({ url }, this.#access.needsToken ? SERVING_WITH_TOKENS : SERVING_WITHOUT_TOKENS)
     await Promise.all([broker.start(stopping), this.#prepareDatabase(stopping)])
     stopping.throwIfAborted()
     await Promise.all([

@@ -306,6 +306,7 @@ describe('everything that is served', () => {
       '/api/v1/backfills/{id}/resume',
       '/api/v1/backfills/{id}/cancel',
       '/api/v1/workers',
+      '/api/v1/audit',
     ])
   })
 

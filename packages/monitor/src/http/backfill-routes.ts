@@ -23,8 +23,8 @@ import {
   BackfillSchema,
   backfillView,
 } from './backfill-schemas.ts'
+import { authorOf } from './authentication.ts'
 import { ProblemSchema, sendProblem } from './problem.ts'
-import { refuseForeignOrigin } from './same-origin.ts'
 
 const ORDERS: readonly { readonly order: BackfillOrder; readonly summary: string }[] = [
   { order: 'pause', summary: 'Schedules nothing more of a back-fill until it is resumed; queued tasks run on' },
@@ -55,7 +55,6 @@ export function backfillRoutes({ database, now }: BackfillRoutesPorts): FastifyP
   const backfills = createBackfills(database)
 
   return async (app) => {
-    app.addHook('onRequest', refuseForeignOrigin)
     app.setErrorHandler((error, _request, reply) => {
       const status = error instanceof BlockmillError ? STATUS[error.code] : undefined
       // What is not about a back-fill is for the handler of all routes.
@@ -72,7 +71,8 @@ export function backfillRoutes({ database, now }: BackfillRoutesPorts): FastifyP
           response: { 201: BackfillSchema, 400: ProblemSchema, 403: ProblemSchema, 404: ProblemSchema },
         },
       },
-      async ({ body, ip }, reply) => {
+      async (request, reply) => {
+        const { body } = request
         const problems = backfillProblems({ ...body, args: body.args as JsonObject | undefined })
         if (problems.length > 0) {
           const detail = problems.map(({ message }) => message).join('; ')
@@ -85,7 +85,7 @@ export function backfillRoutes({ database, now }: BackfillRoutesPorts): FastifyP
         if (others.length > 0) return refuseChain(reply, [chain, ...others])
         const { task, from, to, args, chunk, window, rate, force } = body
         const limits = { chunk, window, rate, force, args: args as JsonObject | undefined }
-        const createdBy = `api ${ip}`
+        const createdBy = authorOf(request)
         const job = createBackfillJob({ chain, task, head: first.head, from, to, ...limits, createdBy }, now())
         await backfills.create(job)
         return reply.code(201).send(backfillView(await backfills.summary(job.id)))

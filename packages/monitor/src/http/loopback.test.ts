@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
 
-import { assertLoopback, isLocalRequest, isLoopback } from './loopback.ts'
+import { assertProtected, isLocalRequest, isLoopback } from './loopback.ts'
 
 describe('an address of this machine alone', () => {
   it.each(['127.0.0.1', '127.9.8.7', '::1', '[::1]', 'localhost', 'LOCALHOST', 'monitor.localhost'])(
     'is %s',
     (host) => {
       expect(isLoopback(host)).toBe(true)
-      expect(() => assertLoopback(host)).not.toThrow()
+      expect(() => assertProtected(host, { needsToken: false })).not.toThrow()
     },
   )
 
@@ -15,7 +15,10 @@ describe('an address of this machine alone', () => {
     'is not %s',
     (host) => {
       expect(isLoopback(host)).toBe(false)
-      expect(() => assertLoopback(host)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+      expect(() => assertProtected(host, { needsToken: false })).toThrow(
+        expect.objectContaining({ code: 'CONFIG_INVALID' }),
+      )
+      expect(() => assertProtected(host, { needsToken: true })).not.toThrow()
     },
   )
 })

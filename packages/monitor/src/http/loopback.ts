@@ -15,16 +15,16 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * The API has no authentication yet, so it may be reached from this machine alone.
+ * Without a token, whoever reaches the monitor may read and change everything, so only this machine may reach it.
  *
- * @throws ConfigurationError `CONFIG_INVALID` for any other address.
+ * @throws ConfigurationError `CONFIG_INVALID` for any other address without a token.
  */
-export function assertLoopback(host: string): void {
-  if (isLoopback(host)) return
+export function assertProtected(host: string, { needsToken }: { readonly needsToken: boolean }): void {
+  if (needsToken || isLoopback(host)) return
   throw new ConfigurationError(
     'CONFIG_INVALID',
-    `HOST (--host) is ${host}, but the monitor's pages and API are open to whoever can reach them. ` +
-      'Use 127.0.0.1, ::1 or localhost, and put a proxy that authenticates in front for access from elsewhere.',
+    `HOST (--host) is ${host}, but no token is set: whoever can reach that address could read and change everything. ` +
+      'Set BLOCKMILL_OPERATOR_TOKEN or BLOCKMILL_VIEWER_TOKEN, or use 127.0.0.1, ::1 or localhost.',
   )
 }
 

@@ -25,14 +25,27 @@ export function sendProblem(
   return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(problem)
 }
 
+interface ProblemPorts {
+  readonly logger: Logger
+  /** The methods that a path has. */
+  readonly methodsOf: (path: string) => readonly string[]
+}
+
 /** Makes a problem of everything that goes wrong. What is not the client's fault is logged, and not told. */
-export function addProblemHandlers(app: FastifyInstance, logger: Logger): void {
-  app.setNotFoundHandler((request, reply) => sendProblem(reply, 404, `There is nothing at ${request.method} here.`))
+export function addProblemHandlers(app: FastifyInstance, { logger, methodsOf }: ProblemPorts): void {
+  app.setNotFoundHandler(({ method, url }, reply) => {
+    const methods = methodsOf(url.split('?')[0] ?? '').join(', ')
+    if (methods === '') return sendProblem(reply, 404, `There is nothing at ${method} here.`)
+    return sendProblem(reply.header('allow', methods), 405, `${method} is not possible here; ${methods} is.`)
+  })
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     if (error.validation !== undefined) {
       const errors = fieldErrors(error.validation)
       const detail = errors.map(({ field, message }) => `${field} ${message}`).join('; ')
       return sendProblem(reply, 400, `The request is invalid: ${detail}.`, errors)
+    }
+    if (error.code === 'FST_ERR_CTP_INVALID_JSON_BODY') {
+      return sendProblem(reply, 400, 'The body is not valid JSON, or names __proto__ or constructor.prototype.')
     }
     if (error.statusCode !== undefined && error.statusCode < 500) {
       return sendProblem(reply, error.statusCode, error.message)
