@@ -277,16 +277,21 @@ describe('requests to a chain', () => {
     expect(lines.find(({ level }) => level === WARN)?.reason).toContain('no sign of life for 100 ms')
   })
 
-  it.each(['not JSON', '[]', '42', 'null', '{"jsonrpc":"2.0","id":"x","result":1}', '{"method":"x"}'])(
-    'cuts a peer that sends %s',
-    async (text) => {
-      const { connection, lines } = connectionTo([await rawServer(() => text)])
-      const started = connection.start().catch(() => undefined)
-      await expect.poll(() => lines[0]?.reason).toMatch(/it sent something that is not JSON-RPC/)
-      await connection.close()
-      await started
-    },
-  )
+  it.each([
+    'not JSON',
+    '[]',
+    '42',
+    'null',
+    '{"jsonrpc":"2.0","id":"x","result":1}',
+    '{"method":"x"}',
+    '{"method":"x","params":{"subscription":{"toString":1}}}',
+  ])('cuts a peer that sends %s', async (text) => {
+    const { connection, lines } = connectionTo([await rawServer(() => text)])
+    const started = connection.start().catch(() => undefined)
+    await expect.poll(() => lines[0]?.reason).toMatch(/it sent something that is not JSON-RPC/)
+    await connection.close()
+    await started
+  })
 
   it('counts requests by endpoint and outcome, and knows which endpoint is connected', async () => {
     const metrics = new Registry()

@@ -210,5 +210,8 @@ function parseMessage(text: string): RpcMessage {
   const { id, method, params } = body
   if (method === undefined) return typeof id === 'number' ? { type: 'answer', id, body } : { type: 'other', body }
   if (!isRecord(params)) return { type: 'other', body }
-  return { type: 'notification', subscription: String(params['subscription']), value: params['result'] }
+  const { subscription, result } = params
+  return typeof subscription === 'string' || typeof subscription === 'number'
+    ? { type: 'notification', subscription: String(subscription), value: result }
+    : { type: 'other', body }
 }

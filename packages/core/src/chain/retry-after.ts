@@ -28,7 +28,11 @@ const FIELDS: readonly (readonly [field: string, unitMs: number])[] = [
 /** How long a node wants to be left alone by the `data` of its error, or of the `rate` within. Milliseconds, up to an hour. */
 export function retryAfterOf(data: unknown): number | undefined {
   if (typeof data !== 'object' || data === null) return undefined
-  const fields: Readonly<Record<string, unknown>> = { ...data }
+  return waitOf(data) ?? ('rate' in data ? waitOf(data.rate) : undefined)
+}
+
+function waitOf(data: unknown): number | undefined {
+  const fields: Readonly<Record<string, unknown>> = { ...(typeof data === 'object' && data) }
   for (const [field, unitMs] of FIELDS) {
     const value = fields[field]
     if (typeof value === 'number' || (typeof value === 'string' && value.trim() !== '')) {
@@ -36,7 +40,7 @@ export function retryAfterOf(data: unknown): number | undefined {
       if (waitMs !== undefined) return waitMs
     }
   }
-  return retryAfterOf(fields['rate'])
+  return undefined
 }
 
 function bounded(ms: number): number | undefined {

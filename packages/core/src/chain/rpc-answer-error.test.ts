@@ -50,6 +50,15 @@ describe('parseAnswerError', () => {
     expect(parseAnswerError({ code: 1, message: 'bad' })).toMatchObject({ message: 'bad', retryAfterMs: undefined })
   })
 
+  it('says what it can of errors that make no sense', () => {
+    const deep = JSON.parse(`${'[{"rate":'.repeat(20_000)}1${'}]'.repeat(20_000)}`) as unknown
+    const rates = JSON.parse(`${'{"rate":'.repeat(20_000)}1${'}'.repeat(20_000)}`) as unknown
+    expect(parseAnswerError({ code: 1, message: { toString: 1 } }).message).toBe('{"toString":1}')
+    expect(parseAnswerError({ code: 1, message: deep }).message).toBe('unreadable')
+    expect(parseAnswerError({ code: 1, message: 'no', data: deep }).message).toBe('no (unreadable)')
+    expect(parseAnswerError({ code: 1, message: 'no', data: rates })).toMatchObject({ retryAfterMs: undefined })
+  })
+
   it('cuts keys out of URLs and traces short', () => {
     const { message } = parseAnswerError({ code: 1, message: `see https://node.example/secret ${'x'.repeat(9_000)}` })
     expect(message).toContain('https://node.example/…')

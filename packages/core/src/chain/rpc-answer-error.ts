@@ -31,10 +31,20 @@ export function parseAnswerError(
   { code, message, data }: Readonly<Record<string, unknown>>,
   redact: (text: string) => string = redactUrls,
 ): RpcAnswerError {
-  const detail = data === undefined ? '' : ` (${typeof data === 'string' ? data : JSON.stringify(data)})`
+  const detail = data === undefined ? '' : ` (${textOf(data)})`
   // Before it is cut short: half a key is not recognised as one.
-  const text = redact(`${String(message)}${detail}`.slice(0, 2 * MAX_TEXT)).slice(0, MAX_TEXT)
+  const text = redact(`${textOf(message)}${detail}`.slice(0, 2 * MAX_TEXT)).slice(0, MAX_TEXT)
   return new RpcAnswerError(Number(code), text, retryAfterOf(data), data)
+}
+
+/** What came as JSON, as text. Too deep for that is only what was made to do harm. */
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  try {
+    return JSON.stringify(value) ?? 'no message'
+  } catch {
+    return 'unreadable'
+  }
 }
 
 /** HTTP's 429, and what providers answer in its place: see `isRateLimit`. */
