@@ -1,4 +1,5 @@
 import { JsonRpcError, type JsonRpcMethod } from '@blockmill/testkit'
+import { Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
 
 import { connectionTo, GENESIS, node, OTHER_GENESIS, urlOf } from './chain-nodes.ts'
@@ -44,8 +45,22 @@ describe('state that a node no longer keeps', () => {
     const { connection, lines } = connectionTo([urlOf(pruned)], { archiveEndpoints: [urlOf(archive)] })
     await connection.start()
     await expect(connection.send('state_getStorage')).rejects.toMatchObject({ code: 'CHAIN_WRONG_GENESIS' })
-    expect(lines.at(-1)).toMatchObject({ msg: 'refused a chain endpoint', endpoint: urlOf(archive) })
+    expect(lines.at(-1)).toMatchObject({ msg: 'refused a chain endpoint', endpoint: `${urlOf(archive)} (archive)` })
     expect(connection.isHealthy()).toBe(true)
+  })
+
+  it('is counted apart from what an endpoint that looks alike is asked', async () => {
+    const metrics = new Registry()
+    const [pruned, archive] = [await node({ state_getStorage: discarded }), await node({ state_getStorage: () => 1 })]
+    const { connection } = connectionTo([urlOf(pruned), `${urlOf(archive)}/key-one`], {
+      archiveEndpoints: [`${urlOf(archive)}/key-two`],
+      metrics,
+    })
+    await connection.start()
+    await connection.send('state_getStorage')
+    const text = await metrics.metrics()
+    expect(text).toContain(`blockmill_chain_connected{endpoint="${urlOf(archive)}/…"} 0`)
+    expect(text).toContain(`blockmill_chain_connected{endpoint="${urlOf(archive)}/… (archive)"} 1`)
   })
 
   it('does not make another error go to the archive', async () => {

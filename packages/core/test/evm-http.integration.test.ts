@@ -225,6 +225,16 @@ describe('JSON-RPC over HTTP', () => {
     expect((await rpc.closed).message).not.toMatch(/s(@|%40)?e?cret/)
   })
 
+  it('takes a password that is not encoded as it is', async () => {
+    const seen: IncomingHttpHeaders[] = []
+    const { rpc } = await connect((body, headers) => {
+      seen.push(headers)
+      return answerAll(body, headers)
+    }, 'me:50%@')
+    expect(await rpc.send('a')).toBe('a')
+    expect(seen[0]?.authorization).toBe(`Basic ${Buffer.from('me:50%').toString('base64')}`)
+  })
+
   it('is closed by what it cannot reach, by its signal, and by who uses it', async () => {
     const gone = await connect(answerAll)
     gone.server.closeAllConnections()

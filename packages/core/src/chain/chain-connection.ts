@@ -7,6 +7,7 @@ import { createChainMetrics } from './chain-metrics.ts'
 import type { ChainProtocol } from './chain-protocol.ts'
 import { type ConnectedEndpoint, createFailover } from './failover.ts'
 import type { JsonRpcSocket } from './json-rpc-socket.ts'
+import { labelEndpoints } from './redact-url.ts'
 import type { RequestTurn, TurnEnd } from './request-limiter.ts'
 import { isRateLimit } from './rpc-answer-error.ts'
 import { answerOf, isTimeout, unreachable } from './rpc-failure.ts'
@@ -82,6 +83,10 @@ const LONG_PAUSE_MS = 5_000
 
 /** Prepares a connection; nothing is opened before `start()`. Throws a `ConfigurationError` without endpoints. */
 export function createChainConnection(options: ChainConnectionOptions): ChainConnection {
+  return createLabelled(options, labelEndpoints(options.endpoints))
+}
+
+function createLabelled(options: ChainConnectionOptions, labels: ReadonlyMap<string, string>): ChainConnection {
   const {
     protocol,
     endpoints,
@@ -101,6 +106,7 @@ export function createChainConnection(options: ChainConnectionOptions): ChainCon
   const failover = createFailover({
     protocol,
     endpoints: [...new Set(endpoints)],
+    labels,
     logger: options.logger,
     counters,
     expectedGenesisHash,
@@ -172,12 +178,10 @@ export function createChainConnection(options: ChainConnectionOptions): ChainCon
     const genesisHash = await connection.genesisHash()
     if (archive !== undefined) return archive
     if (isClosed) throw unreachable('The connection to the chain was closed.')
-    archive = createChainConnection({
-      ...options,
-      endpoints: archiveEndpoints,
-      archiveEndpoints: [],
-      expectedGenesisHash: genesisHash,
-    })
+    archive = createLabelled(
+      { ...options, endpoints: archiveEndpoints, archiveEndpoints: [], expectedGenesisHash: genesisHash },
+      labelEndpoints(archiveEndpoints, ' (archive)'),
+    )
     archive.start().catch(() => undefined)
     return archive
   }
@@ -230,7 +234,7 @@ function turnEnd(error: unknown): TurnEnd {
 
 /** Keeps the answer as the cause, so that it is still known for what it is. */
 function needsArchive(error: unknown): RetryableError {
-  const advice = 'Nodes keep the state of recent blocks only: name an archive node in CHAIN_ARCHIVE_URL.'
+  const advice = 'Nodes keep the state of recent blocks only: name one that keeps all in CHAIN_ARCHIVE_URL.'
   const text = error instanceof Error ? error.message : String(error)
   return new RetryableError('CHAIN_RPC_FAILED', `${text}. ${advice}`, { cause: answerOf(error) })
 }

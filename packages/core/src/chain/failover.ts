@@ -8,7 +8,7 @@ import type { ChainProtocol } from './chain-protocol.ts'
 import { createEndpointList } from './endpoint-list.ts'
 import type { JsonRpcSocket } from './json-rpc-socket.ts'
 import { openJsonRpc } from './open-json-rpc.ts'
-import { labelEndpoints, redactUrl } from './redact-url.ts'
+import { redactUrl } from './redact-url.ts'
 import { createRequestLimiter, type RequestLimiter } from './request-limiter.ts'
 import { answerOf, isTimeout, unreachable } from './rpc-failure.ts'
 
@@ -16,6 +16,8 @@ export interface FailoverOptions {
   readonly protocol: ChainProtocol
   /** Each once, in the order of preference. Not empty. */
   readonly endpoints: readonly string[]
+  /** How each is shown. */
+  readonly labels: ReadonlyMap<string, string>
   readonly logger: Logger
   readonly counters: ChainMetrics
   readonly expectedGenesisHash: string | undefined
@@ -58,9 +60,9 @@ export interface Failover {
 
 /** Prepares it; nothing is opened before `start()`. */
 export function createFailover(options: FailoverOptions): Failover {
-  const { protocol, endpoints, logger, counters, connectTimeoutMs, requestTimeoutMs, genesisCheckMs, random } = options
+  const { protocol, endpoints, labels, logger, counters, connectTimeoutMs, requestTimeoutMs, genesisCheckMs, random } =
+    options
   const list = createEndpointList(options)
-  const labels = labelEndpoints(endpoints)
   const limiters = new Map<string, RequestLimiter>()
   const listeners = new Set<(socket: JsonRpcSocket) => void>()
   const closing = new AbortController()

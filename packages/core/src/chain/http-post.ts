@@ -1,5 +1,6 @@
 import { Pool } from 'undici'
 
+import { decodeUrlPart } from './redact-url.ts'
 import { parseRetryAfter } from './retry-after.ts'
 
 export interface HttpPostOptions {
@@ -37,7 +38,7 @@ const STALE_CONNECTION = ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']
 /** Opens nothing by itself. */
 export function createHttpPost({ url, connectTimeoutMs, requestTimeoutMs, maxAnswerBytes }: HttpPostOptions): HttpPost {
   const { origin, pathname, search, username, password } = new URL(url)
-  const user = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const user = `${decodeUrlPart(username)}:${decodeUrlPart(password)}`
   const headers = {
     'content-type': 'application/json',
     ...(user !== ':' && { authorization: `Basic ${Buffer.from(user).toString('base64')}` }),

@@ -72,5 +72,6 @@ describe('labelEndpoints', () => {
       [other, 'wss://c.d'],
       [second, 'wss://a.b/…#2'],
     ])
+    expect(labelEndpoints([second], ' (archive)').get(second)).toBe('wss://a.b/… (archive)')
   })
 })

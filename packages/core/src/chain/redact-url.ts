@@ -25,7 +25,7 @@ export function redactorOf(url: string): (text: string) => string {
   const { username, password, pathname, search } = new URL(url)
   const parts = [username, ...pathname.split('/'), ...search.split(/[?&=]/)].filter((part) => MAY_BE_KEY.test(part))
   if (password.length >= 4) parts.push(password)
-  const secrets = parts.flatMap((part) => [part, decoded(part)])
+  const secrets = parts.flatMap((part) => [part, decodeUrlPart(part)])
   // The longest first: one may be a part of another.
   const inOrder = [...new Set(secrets)].sort((a, b) => b.length - a.length)
   return (text) => inOrder.reduce((redacted, secret) => redacted.replaceAll(secret, '…'), redactUrls(text))
@@ -33,20 +33,20 @@ export function redactorOf(url: string): (text: string) => string {
 
 const MAY_BE_KEY = /^(?=.*\d).{8,}$/
 
-function decoded(part: string): string {
+/** A part of a URL as it was meant: decoded, or as it is where it never was encoded. */
+export function decodeUrlPart(part: string): string {
   try {
     return decodeURIComponent(part)
   } catch {
-    // Not encoded, then.
     return part
   }
 }
 
 /**
  * How endpoints are shown in logs and metrics: redacted, with `#2` and so on after those that would otherwise look alike, as two
- * keys at one provider do.
+ * keys at one provider do. The suffix tells one list of endpoints from another.
  */
-export function labelEndpoints(urls: readonly string[]): ReadonlyMap<string, string> {
+export function labelEndpoints(urls: readonly string[], suffix = ''): ReadonlyMap<string, string> {
   const labels = new Map<string, string>()
   const times = new Map<string, number>()
   for (const url of urls) {
@@ -54,7 +54,7 @@ export function labelEndpoints(urls: readonly string[]): ReadonlyMap<string, str
     const redacted = redactUrl(url)
     const nth = (times.get(redacted) ?? 0) + 1
     times.set(redacted, nth)
-    labels.set(url, nth === 1 ? redacted : `${redacted}#${nth}`)
+    labels.set(url, `${redacted}${nth === 1 ? '' : `#${nth}`}${suffix}`)
   }
   return labels
 }
