@@ -106,6 +106,10 @@ describe('an EVM chain as task code sees it', () => {
     expect(await (await access.at(first - 2)).getCode({ address })).toBeUndefined()
     expect(await (await access.at(first)).getCode({ address })).toMatch(/^0x36/)
     expect((await (await access.at(first + 3)).getBlock()).number).toBe(BigInt(first + 3))
+    await chain.mine()
+    const { hash } = await access.block(first)
+    expect(await (await access.at(first)).getBlockTransactionCount()).toBe(1)
+    expect(await (await access.at({ number: first, hash })).getBlockTransactionCount()).toBe(1)
     // What names a block itself means that block.
     expect((await (await access.at(first + 3)).getBlock({ blockNumber: 1n })).number).toBe(1n)
   })

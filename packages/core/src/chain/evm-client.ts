@@ -60,12 +60,20 @@ const METHODS_AT_BLOCK: Readonly<Record<string, number>> = {
   eth_simulateV1: 1,
 }
 
+/** Methods that read a block by its number, and the same by its hash. Their first parameter is the block. */
+const METHODS_OF_BLOCK: Readonly<Record<string, string>> = {
+  eth_getBlockByNumber: 'eth_getBlockByHash',
+  eth_getBlockTransactionCountByNumber: 'eth_getBlockTransactionCountByHash',
+  eth_getTransactionByBlockNumberAndIndex: 'eth_getTransactionByBlockHashAndIndex',
+}
+
 function pin(call: RpcCall, { number, hash }: PinnedBlock): RpcCall {
   const { method, params = [] } = call
-  if (method === 'eth_getBlockByNumber' && isLatest(params[0]))
+  const methodByHash = METHODS_OF_BLOCK[method]
+  if (methodByHash !== undefined && isLatest(params[0]))
     return hash === undefined
       ? { method, params: [quantity(number), ...params.slice(1)] }
-      : { method: 'eth_getBlockByHash', params: [hash, ...params.slice(1)] }
+      : { method: methodByHash, params: [hash, ...params.slice(1)] }
   const place = METHODS_AT_BLOCK[method]
   if (place === undefined || !isLatest(params[place])) return call
   // As EIP-1898 has it.

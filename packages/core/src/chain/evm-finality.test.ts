@@ -83,6 +83,17 @@ describe('what is finalized on an EVM chain', () => {
     }
   })
 
+  it('is nothing weaker than safe once the chain has named a safe block', async () => {
+    const { node, finality, finalized } = nodeThatSays({ safe: 95 })
+    expect(await finalized()).toBe(95)
+    node.answers = { safe: UNKNOWN_TAG }
+    finality.reset()
+    await expect(finalized()).rejects.toThrow('does not tell which block is safe any more')
+    node.answers = { finalized: 90 }
+    finality.reset()
+    expect(await finalized()).toBe(90)
+  })
+
   it.each([
     ['an error of the node', refuse(-32_603, 'internal error')],
     ['a limit on the rate', refuse(429, 'Too Many Requests')],

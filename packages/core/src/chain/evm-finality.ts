@@ -34,16 +34,23 @@ type Tag = 'finalized' | 'safe'
  * | the block with the tag `safe` | those that know nothing stronger |
  * | the block `depth` behind the head | nodes of chains without finality |
  *
- * A tag that a node does not know is not asked for again on that connection. When a chain has named its finalized block once, one
- * that is missing later is a failure, and nothing weaker takes its place.
+ * A tag that a node does not know is not asked for again on that connection. When a chain has named its finalized block once, or
+ * its safe one, one that is missing later is a failure, and nothing weaker takes its place.
  */
 export function createEvmFinality({ read, depth, logger }: EvmFinalityOptions): EvmFinality {
   const unknown = new Set<Tag>()
-  let hasFinality = false
+  const named = new Set<Tag>()
   let hasWarned = false
 
   const tagged = async (tag: Tag): Promise<BlockHeader | undefined> => {
-    if (unknown.has(tag)) return undefined
+    const block = unknown.has(tag) ? undefined : await ask(tag)
+    if (block !== undefined) named.add(tag)
+    else if (named.has(tag))
+      throw new RetryableError('CHAIN_RPC_FAILED', `The node does not tell which block is ${tag} any more.`)
+    return block
+  }
+
+  const ask = async (tag: Tag): Promise<BlockHeader | undefined> => {
     try {
       return await read(tag)
     } catch (error) {
@@ -65,12 +72,7 @@ export function createEvmFinality({ read, depth, logger }: EvmFinalityOptions): 
   return {
     async finalized() {
       const finalized = await tagged('finalized')
-      if (finalized !== undefined) {
-        hasFinality = true
-        return finalized
-      }
-      if (hasFinality)
-        throw new RetryableError('CHAIN_RPC_FAILED', 'The node does not tell which block is finalized any more.')
+      if (finalized !== undefined) return finalized
       const safe = await tagged('safe')
       if (!hasWarned) {
         hasWarned = true
