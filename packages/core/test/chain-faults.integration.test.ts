@@ -107,6 +107,14 @@ describe('a chain whose node', () => {
     expect(await source.hashes([950, 951])).toEqual([expect.any(String), undefined])
   })
 
+  it('answers with another block than the one that was asked for is not believed', async () => {
+    const server = await node({ ...blocks(() => 100), chain_getHeader: () => ({ number: '0x8', parentHash: GENESIS }) })
+    const source = sourceOf([urlOf(server)])
+    await source.start()
+    await expect(source.block(7)).rejects.toMatchObject({ kind: 'retryable', code: 'CHAIN_DATA_INVALID' })
+    expect((await source.block(8))?.number).toBe(8)
+  })
+
   it('fails for one block ten times is read the eleventh time, and for other blocks all the time', async () => {
     let failures = 0
     const methods = blocks(() => 100)

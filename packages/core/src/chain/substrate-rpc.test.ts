@@ -47,7 +47,7 @@ describe('parseTimestamp', () => {
 
   it('is undefined on a chain that keeps none, and refuses anything else', () => {
     expect(parseTimestamp(null)).toBeUndefined()
-    for (const value of ['0x', '0x00', 12, `0x${'00'.repeat(9)}`])
+    for (const value of ['0x', '0x00', 12, `0x${'00'.repeat(9)}`, `0x${'ff'.repeat(8)}`])
       expect(() => parseTimestamp(value)).toThrow(RetryableError)
   })
 })

@@ -25,5 +25,7 @@ export function parseHeader(value: unknown, hash: string): BlockHeader {
 export function parseTimestamp(value: unknown): Date | undefined {
   if (value === null) return undefined
   if (typeof value !== 'string' || !U64.test(value)) throw invalidAnswer('a timestamp', value)
-  return new Date(Number(Buffer.from(value.slice(2), 'hex').readBigUInt64LE()))
+  const time = new Date(Number(Buffer.from(value.slice(2), 'hex').readBigUInt64LE()))
+  if (Number.isNaN(time.getTime())) throw invalidAnswer('a timestamp', value)
+  return time
 }

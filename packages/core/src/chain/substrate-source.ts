@@ -4,8 +4,8 @@ import { RetryableError } from '../errors/blockmill-error.ts'
 import { type ChainConnection, type ChainConnectionOptions, createChainConnection } from './chain-connection.ts'
 import type { BlockHeader, ChainBlock, ChainSource } from './chain-source.ts'
 import { parseBlockHash, parseHeader, parseTimestamp, TIMESTAMP_NOW_KEY } from './substrate-rpc.ts'
-import { RpcAnswerError } from './rpc-answer-error.ts'
-import { parseHash } from './rpc-value.ts'
+import { answerOf } from './rpc-failure.ts'
+import { invalidAnswer, parseHash } from './rpc-value.ts'
 import { substrateProtocol } from './substrate-protocol.ts'
 import { createWakeUps } from './wake-ups.ts'
 
@@ -89,6 +89,7 @@ export function createSubstrateSource(options: SubstrateSourceOptions): Substrat
       const hash = parseBlockHash(await connection.send('chain_getBlockHash', [number]))
       if (hash === undefined) return undefined
       const [found, time] = await Promise.all([header(hash), timestamp(hash)])
+      if (found.number !== number) throw invalidAnswer(`block ${number}`, found)
       return time === undefined ? found : { ...found, timestamp: time }
     },
     hashes,
@@ -103,9 +104,6 @@ export function createSubstrateSource(options: SubstrateSourceOptions): Substrat
 }
 
 function isStateDiscarded(error: unknown): boolean {
-  return (
-    error instanceof RetryableError &&
-    error.cause instanceof RpcAnswerError &&
-    substrateProtocol.isStateDiscarded(error.cause)
-  )
+  const answer = answerOf(error)
+  return answer !== undefined && substrateProtocol.isStateDiscarded(answer)
 }
