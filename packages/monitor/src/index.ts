@@ -12,10 +12,10 @@ export { runMonitor } from './main.ts'
 export { createMonitor } from './monitor.ts'
 export { retentionCutoff } from './retention/cutoff.ts'
 export { countPrunable, pruneTasks } from './retention/prune-tasks.ts'
+export { createAccess } from './security/access.ts'
 
 export type { DeadLetterFilter, DeadLetterSummary, StoredDeadLetter } from './dead-letters/dead-letter-store.ts'
-export type { ReplayPorts, ReplayReport } from './dead-letters/replay-dead-letters.ts'export { createAccess } from './security/access.ts'
-
+export type { ReplayPorts, ReplayReport } from './dead-letters/replay-dead-letters.ts'
 export type { ApiPorts } from './http/api-routes.ts'
 export type { AppOptions } from './http/app.ts'
 export type { GapsFilter, GapsPage, GapsView, SomeBlocks } from './http/read-gaps.ts'
