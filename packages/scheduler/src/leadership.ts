@@ -16,7 +16,7 @@ import { createOpenCoverage } from './backfill/fillable-coverage.ts'
 import { backoffMs } from './backoff.ts'
 import { createHeadRecord, type HeadRecord, type HeadStore } from './chain/head-record.ts'
 import type { Heads } from './chain/head-watcher.ts'
-import type { Coverage, CoverageKey, CoverageStore } from './coverage/coverage-store.ts'
+import type { Coverage, CoverageKey, CoverageStore, FollowedCoverage } from './coverage/coverage-store.ts'
 import { type CoverageWriter, createCoverageWriter } from './coverage/coverage-writer.ts'
 import { liveStart, type StartMode, startBlock } from './coverage/start-block.ts'
 import { createTaskCoverage, type TaskCoverage } from './coverage/task-coverage.ts'
@@ -121,7 +121,12 @@ export class Leadership {
     this.look(heads().latest)
     const running = [...this.#followers, this.#backFiller, this.#branch, this.#headRecord]
     const reconciling = this.#options.reconciler?.run(this.#stopping.signal, this.#abandoned.signal)
-    await Promise.all([...running.map((one) => one.run()), reconciling])
+    try {
+      await Promise.all([...running.map((one) => one.run()), reconciling])
+    } finally {
+      // Should one of them fail, the others must not go on beside the leadership that comes next.
+      this.abandon()
+    }
   }
 
   /** The tips have moved. Tasks on `latest` follow once the branch is on record. */
@@ -231,21 +236,34 @@ export class Leadership {
     const wanted = argsList.map((one) => this.#startOf(definition, one, from, mode))
     const fresh = wanted.filter((coverage) => !this.#registered.has(keyOf(coverage)))
     if (fresh.length > 0) await store.register(token, fresh)
-    // By the start mode, also where a later leadership of this process resumes what an earlier one has registered.
-    const lookback = definition.backfill.lookback
     for (const coverage of fresh) {
+      // By the start mode, also where a later leadership of this process resumes what an earlier one has registered.
       const liveFrom = liveStart(coverage.startBlock, {
         mode: definition.startBlock ?? startMode,
         head: from,
-        lookback,
+        lookback: definition.backfill.lookback,
       })
-      this.#registered.set(keyOf(coverage), createTaskCoverage({ ...coverage, liveFrom }, this.#writer))
+      this.#open({ ...coverage, liveFrom })
     }
     started.add(definition)
     return wanted.flatMap((coverage) => this.#registered.get(keyOf(coverage)) ?? [])
   }
 
-  #startOf(definition: AnyTaskDefinition, { args, argsHash }: ResolvedArgs, head: number, mode: StartMode): Coverage {
+  /**
+   * The coverage that all share who schedule these blocks. What is evaluated is taken from the record only now: while this one
+   * was registered, others may have opened it, or the chain may have replaced some of its blocks.
+   */
+  #open(coverage: Omit<FollowedCoverage, 'evaluated'>): TaskCoverage {
+    const key = keyOf(coverage)
+    const known = this.#registered.get(key)
+    if (known !== undefined) return known
+    const evaluated = this.#recorded.get(key)?.evaluated ?? []
+    const opened = createTaskCoverage({ ...coverage, evaluated }, this.#writer)
+    this.#registered.set(key, opened)
+    return opened
+  }
+
+  #startOf(definition: AnyTaskDefinition, { args, argsHash }: ResolvedArgs, head: number, mode: StartMode) {
     const key = { task: definition.name, argsHash, head: definition.head }
     const recorded = this.#recorded.get(keyOf(key))
     const start = startBlock({
@@ -255,7 +273,7 @@ export class Leadership {
       own: definition.startBlock,
       recorded: recorded?.startBlock,
     })
-    return { ...key, args, startBlock: start, evaluated: recorded?.evaluated ?? [] }
+    return { ...key, args, startBlock: start }
   }
 }
 

@@ -6,6 +6,7 @@ import { beforeEach, expect, onTestFinished, vi } from 'vitest'
 import type { StartMode } from '../src/coverage/start-block.ts'
 import { Leadership } from '../src/leadership.ts'
 import { createQueuePressure } from '../src/pressure/queue-pressure.ts'
+import type { Reconciler } from '../src/reconciler/reconciler.ts'
 import { createSchedulerMetrics } from '../src/scheduler-metrics.ts'
 import { createRecordingBroker, type RecordingBroker } from './recording-broker.ts'
 import { createMemoryBackfillStore, type MemoryBackfillStore } from './memory-backfill-store.ts'
@@ -27,6 +28,7 @@ export interface HarnessOptions {
   readonly monitorLimit?: number
   readonly logger?: Logger
   readonly access?: ConditionContext['chain']
+  readonly reconciler?: Pick<Reconciler, 'run'>
 }
 
 /** A leading scheduler on a scripted chain, with a broker and a coverage in memory. Expects fake timers. */
@@ -45,6 +47,7 @@ export async function lead({
   monitorLimit = 200_000,
   logger = createSilentLogger(),
   access,
+  reconciler,
 }: HarnessOptions) {
   const registry = new Registry()
   const heads = async () => ({ finalized: await chain.finalized(), latest: await chain.head() })
@@ -53,6 +56,7 @@ export async function lead({
     chain: 'dev',
     source: chain,
     access,
+    reconciler,
     broker,
     store,
     backfills,

@@ -43,7 +43,8 @@ export interface TaskCoverage {
   /**
    * Stores a range as evaluated. Resolves and rejects as its `CoverageWriter` does, and rejects as `assertCurrent` throws.
    *
-   * @param store stores it in the writer's place, together with what else is to be stored in the same statement.
+   * @param store stores it in the writer's place, together with what else is to be stored in the same statement; where blocks
+   * may be replaced, in the writer's turn.
    */
   add(range: BlockRange, store?: () => Promise<void>): Promise<void>
   /** The chain is about to replace the blocks from this one on: whatever is claimed of them now is void. */
@@ -72,6 +73,15 @@ export function createTaskCoverage(recorded: FollowedCoverage, writer: CoverageW
     }
   }
 
+  /** A reorganisation takes coverage of `latest` back in the writer's turn. What comes later than that must not put it back. */
+  const write = (range: BlockRange, store: () => Promise<void>): Promise<void> => {
+    if (head !== 'latest') return store()
+    return writer.inTurn(async () => {
+      assertCurrent(range)
+      await store()
+    })
+  }
+
   return {
     task,
     argsHash,
@@ -92,9 +102,9 @@ export function createTaskCoverage(recorded: FollowedCoverage, writer: CoverageW
       return () => void claims.delete(claimed)
     },
     assertCurrent,
-    async add(range, store = () => writer.add({ task, argsHash, args, head, startBlock, range })) {
+    async add(range, store) {
       assertCurrent(range)
-      await store()
+      await (store === undefined ? writer.add({ task, argsHash, args, head, startBlock, range }) : write(range, store))
       evaluated = union(evaluated, [range])
     },
     invalidate(from) {
