@@ -1,18 +1,14 @@
 import { RetryableError } from '../errors/blockmill-error.ts'
-import { type ChainConnection, type ChainConnectionOptions, createChainConnection } from './chain-connection.ts'
+import { type ChainConnectionOptions, createChainConnection } from './chain-connection.ts'
 import type { ChainBlock, ChainSource } from './chain-source.ts'
 import { createEvmFinality, DEFAULT_FINALITY_DEPTH } from './evm-finality.ts'
 import { evmProtocol } from './evm-protocol.ts'
+import { type FollowedConnection, followConnection } from './followed-connection.ts'
 import { headerOf, parseEvmBlock, quantity } from './evm-rpc.ts'
-import { answerOf } from './rpc-failure.ts'
 import { invalidAnswer } from './rpc-value.ts'
-import { createWakeUps } from './wake-ups.ts'
 
 /** A `ChainSource` over an EVM node's WebSocket or HTTP. */
-export interface EvmSource extends ChainSource {
-  /** The connection underneath, for the access of task code in the same process. Closed by the source. */
-  readonly connection: ChainConnection
-}
+export type EvmSource = ChainSource & FollowedConnection
 
 export interface EvmSourceOptions extends Omit<ChainConnectionOptions, 'protocol'> {
   /** How many blocks behind the head a block is final, on nodes that cannot say. Default 64. */
@@ -23,13 +19,11 @@ export interface EvmSourceOptions extends Omit<ChainConnectionOptions, 'protocol
 const BLOCKS_AT_ONCE = 1_000
 
 const NEW_HEADS = { subscribe: 'eth_subscribe', unsubscribe: 'eth_unsubscribe', params: ['newHeads'] }
-const METHOD_NOT_FOUND = -32_601
 
 /** Follows an EVM chain by raw RPC. Options and errors are those of its connection. */
 export function createEvmSource({ finalityDepth = DEFAULT_FINALITY_DEPTH, ...options }: EvmSourceOptions): EvmSource {
   const { logger } = options
   const connection = createChainConnection({ ...options, protocol: evmProtocol })
-  const wakeUps = createWakeUps()
 
   const read = async (block: string): Promise<ChainBlock | undefined> => {
     const answer = await connection.send('eth_getBlockByNumber', [block, false])
@@ -51,23 +45,12 @@ export function createEvmSource({ finalityDepth = DEFAULT_FINALITY_DEPTH, ...opt
     logger,
   })
 
-  connection.onConnected((socket) => {
-    finality.reset()
-    // Whatever happened while there was no connection.
-    wakeUps.notify()
-    socket
-      .subscribe(NEW_HEADS, () => wakeUps.notify())
-      .catch((error: unknown) => {
-        // Polling goes on without the hint. HTTP never has it, nor have some nodes: that is nothing to warn of.
-        if (answerOf(error)?.code !== METHOD_NOT_FOUND)
-          logger.warn({ err: error, method: NEW_HEADS.subscribe }, 'cannot subscribe to new heads')
-      })
-  })
+  // Another node may know what the one before did not.
+  connection.onConnected(() => finality.reset())
+  const followed = followConnection({ connection, subscriptions: [NEW_HEADS], logger })
 
   return {
-    connection,
-    start: (signal) => connection.start(signal),
-    genesisHash: () => connection.genesisHash(),
+    ...followed,
     async head() {
       const head = await read('latest')
       if (head === undefined) throw new RetryableError('CHAIN_RPC_FAILED', 'The node has no latest block.')
@@ -82,13 +65,6 @@ export function createEvmSource({ finalityDepth = DEFAULT_FINALITY_DEPTH, ...opt
         found.push(...blocks.map((block) => block?.hash))
       }
       return found
-    },
-    wakeUps: (signal) => wakeUps.listen(signal),
-    isHealthy: () => connection.isHealthy(),
-    reset: (reason) => connection.reset(reason),
-    async close() {
-      wakeUps.end()
-      await connection.close()
     },
   }
 }

@@ -1,19 +1,16 @@
 import { LRUCache } from 'lru-cache'
 
 import { RetryableError } from '../errors/blockmill-error.ts'
-import { type ChainConnection, type ChainConnectionOptions, createChainConnection } from './chain-connection.ts'
+import { type ChainConnectionOptions, createChainConnection } from './chain-connection.ts'
 import type { BlockHeader, ChainBlock, ChainSource } from './chain-source.ts'
+import { type FollowedConnection, followConnection } from './followed-connection.ts'
 import { parseBlockHash, parseHeader, parseTimestamp, TIMESTAMP_NOW_KEY } from './substrate-rpc.ts'
 import { answerOf } from './rpc-failure.ts'
 import { invalidAnswer, parseHash } from './rpc-value.ts'
 import { substrateProtocol } from './substrate-protocol.ts'
-import { createWakeUps } from './wake-ups.ts'
 
 /** A `ChainSource` over a Substrate node's WebSocket. */
-export interface SubstrateSource extends ChainSource {
-  /** The connection underneath, for a `SubstrateAccess` of the same process. Closed by the source. */
-  readonly connection: ChainConnection
-}
+export type SubstrateSource = ChainSource & FollowedConnection
 
 /** Headers kept, by hash. A poll that finds the same head asks for it once only. */
 const HEADERS_KEPT = 1_000
@@ -31,21 +28,9 @@ export type SubstrateSourceOptions = Omit<ChainConnectionOptions, 'protocol'>
 export function createSubstrateSource(options: SubstrateSourceOptions): SubstrateSource {
   const { logger } = options
   const connection = createChainConnection({ ...options, protocol: substrateProtocol })
-  const wakeUps = createWakeUps()
   const headers = new LRUCache<string, BlockHeader>({ max: HEADERS_KEPT })
 
-  connection.onConnected((socket) => {
-    // Whatever happened while there was no connection.
-    wakeUps.notify()
-    for (const subscription of HEAD_SUBSCRIPTIONS) {
-      socket
-        .subscribe(subscription, () => wakeUps.notify())
-        .catch((error: unknown) => {
-          // Polling goes on without the hint.
-          logger.warn({ err: error, method: subscription.subscribe }, 'cannot subscribe to new heads')
-        })
-    }
-  })
+  const followed = followConnection({ connection, subscriptions: HEAD_SUBSCRIPTIONS, logger })
 
   const header = async (hash: string): Promise<BlockHeader> => {
     const known = headers.get(hash)
@@ -80,9 +65,7 @@ export function createSubstrateSource(options: SubstrateSourceOptions): Substrat
   }
 
   return {
-    connection,
-    start: (signal) => connection.start(signal),
-    genesisHash: () => connection.genesisHash(),
+    ...followed,
     head: async () => header(parseHash(await connection.send('chain_getBlockHash', []))),
     finalized: async () => header(parseHash(await connection.send('chain_getFinalizedHead', []))),
     async block(number): Promise<ChainBlock | undefined> {
@@ -93,13 +76,6 @@ export function createSubstrateSource(options: SubstrateSourceOptions): Substrat
       return time === undefined ? found : { ...found, timestamp: time }
     },
     hashes,
-    wakeUps: (signal) => wakeUps.listen(signal),
-    isHealthy: () => connection.isHealthy(),
-    reset: (reason) => connection.reset(reason),
-    async close() {
-      wakeUps.end()
-      await connection.close()
-    },
   }
 }
 
