@@ -148,6 +148,20 @@ describe('an endpoint that limits the rate of requests', () => {
     ])
   })
 
+  it('is named with the time that it wants to be left alone where there is no other', async () => {
+    const server = await node({
+      busy() {
+        throw new JsonRpcError(429, 'Too Many Requests', { retryAfter: 600 })
+      },
+    })
+    const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 100 })
+    await connection.start()
+    await expect(connection.send('busy')).rejects.toMatchObject({ cause: { code: 429 } })
+    await expect(connection.send('other')).rejects.toThrow(
+      /had no room for other within 100 ms: it wants to be left alone for another (600|5\d\d) s/,
+    )
+  })
+
   it('is left alone when it refuses even the connection, as long as it says', async () => {
     const server = await node()
     server.refuseConnections({ status: 429, headers: { 'Retry-After': '3600' } })

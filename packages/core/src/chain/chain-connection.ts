@@ -140,7 +140,7 @@ function createLabelled(options: ChainConnectionOptions, labels: ReadonlyMap<str
       } else {
         // The endpoint was left meanwhile, or no turn came in time.
         turn?.end({ type: 'lost' })
-        if (leftMs() === 0) throw refusal ?? noTurn(made.label, method)
+        if (leftMs() === 0) throw refusal ?? noTurn(made, method)
       }
     }
   }
@@ -170,8 +170,14 @@ function createLabelled(options: ChainConnectionOptions, labels: ReadonlyMap<str
     }
   }
 
-  const noTurn = (label: string, method: string): RetryableError =>
-    unreachable(`${label} had no room for ${method} within ${requestTimeoutMs} ms: it takes too few requests.`)
+  const noTurn = ({ label, limiter }: ConnectedEndpoint, method: string): RetryableError => {
+    const pauseMs = limiter.pausedUntilMs - performance.now()
+    const why =
+      pauseMs > 0
+        ? `it wants to be left alone for another ${Math.ceil(pauseMs / 1_000)} s`
+        : 'it takes too few requests at once'
+    return unreachable(`${label} had no room for ${method} within ${requestTimeoutMs} ms: ${why}.`)
+  }
 
   /** Connects to the archive when it is first needed. Its requests wait for that and say why it fails. */
   const openArchive = async (): Promise<ChainConnection> => {
@@ -235,6 +241,6 @@ function turnEnd(error: unknown): TurnEnd {
 /** Keeps the answer as the cause, so that it is still known for what it is. */
 function needsArchive(error: unknown): RetryableError {
   const advice = 'Nodes keep the state of recent blocks only: name one that keeps all in CHAIN_ARCHIVE_URL.'
-  const text = error instanceof Error ? error.message : String(error)
+  const text = error instanceof Error ? error.message.replace(/\.$/, '') : String(error)
   return new RetryableError('CHAIN_RPC_FAILED', `${text}. ${advice}`, { cause: answerOf(error) })
 }

@@ -150,8 +150,8 @@ function refusalOf(
   { status, retryAfterMs }: HttpAnswer,
   { body, redact, isBatch }: HttpReply,
 ): RpcAnswerError | undefined {
-  const [only, ...others] = Array.isArray(body) ? body : [body]
-  const error = others.length === 0 && (isBatch || !Array.isArray(body)) ? errorOf(only, redact) : undefined
+  // Some put the error for the whole into a list.
+  const error = errorOf(isBatch && Array.isArray(body) && body.length === 1 ? body[0] : body, redact)
   if (status === TOO_MANY_REQUESTS) {
     const text = error?.message ?? 'Too Many Requests'
     return new RpcAnswerError(status, text, retryAfterMs ?? error?.retryAfterMs)
