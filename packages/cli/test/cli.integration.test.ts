@@ -63,8 +63,14 @@ test('config shows each value with its source, and no secret', async () => {
 })
 
 test('config without a service shows the settings of all, each once', async () => {
-  const { status, stdout } = await blockmill(['config'], { environment: { ...CONFIGURED, BLOCKMILL_START: '17' } })
+  const environment = {
+    ...CONFIGURED,
+    BLOCKMILL_START: '17',
+    BLOCKMILL_OPERATOR_TOKEN: `${SECRET}-${SECRET}-${SECRET}`,
+  }
+  const { status, stdout } = await blockmill(['config'], { environment })
   expect(status).toBe(0)
+  expect(stdout).toMatch(/^BLOCKMILL_OPERATOR_TOKEN +\*\*\* +environment$/m)
   expect(stdout.match(/^RABBITMQ_URL /gm)).toHaveLength(1)
   expect(stdout).toMatch(/^BLOCKMILL_START +17 +environment$/m)
   expect(stdout).toMatch(/^BLOCKMILL_CONCURRENCY +50 +default$/m)

@@ -306,6 +306,13 @@ describe('starting a monitor', () => {
     })
   })
 
+  it('serves the world when a token is set, and asks for it', async () => {
+    const token = 'a-token-of-an-operator'
+    const { url } = await startRig({ config: { host: '0.0.0.0', port: 0, operatorTokens: [token] } })
+    expect(await fetch(url)).toMatchObject({ status: 401 })
+    expect(await fetch(url, { headers: { authorization: `Bearer ${token}` } })).toMatchObject({ status: 200 })
+  })
+
   it('ends with one clear error when the database does not exist', async () => {
     const url = new URL(postgres.url)
     url.pathname = '/nowhere'

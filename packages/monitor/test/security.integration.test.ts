@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import { readFileSync } from 'node:fs'
 
 import { createLogger, createMetrics, type Database, openDatabase } from '@blockmill/core'
+import { waitFor } from '@blockmill/testkit'
 import { testDatabase } from '@blockmill/testkit/vitest'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { Window } from 'happy-dom'
@@ -11,8 +12,9 @@ import { createApp } from '../src/http/app.ts'
 import { messageRecords } from '../src/recorder/message-records.ts'
 import { foldBatch } from '../src/recorder/records.ts'
 import { storeRecords } from '../src/recorder/store-records.ts'
+import { createPruner } from '../src/retention/pruner.ts'
 import { createAccess } from '../src/security/access.ts'
-import { pruneAudit } from '../src/security/audit-log.ts'
+import { pruneAudit } from '../src/security/prune-audit.ts'
 import { createStatistics } from '../src/statistics/statistics.ts'
 import { eventBase, eventMessage, idOfBlock, type Message, succeeded, taskMessage } from './message-arbitraries.ts'
 import { migrateTemplate } from './migrate-template.ts'
@@ -273,9 +275,17 @@ describe('the audit log', () => {
        select $1::timestamptz - make_interval(days => n), 'operator', 'local', '::1', 'POST', '/', '{}' from generate_series(86, 95) n`,
       [now()],
     )
-    expect(await pruneAudit(database, { now: now(), limit: 3 })).toBe(3)
-    expect(await pruneAudit(database, { now: now(), limit: 3 })).toBe(2)
+    const stopped = AbortSignal.abort()
+    expect(await pruneAudit(database, { now: now(), signal: stopped })).toBe(0)
+    const { signal } = new AbortController()
+    expect(await pruneAudit(database, { now: now(), signal, batchRows: 2 })).toBe(5)
     expect(await audits()).toHaveLength(5)
+
+    const later = () => new Date(now().getTime() + 86_400_000)
+    const pruner = createPruner({ database, logger, metrics: createMetrics('monitor'), retentionDays: 7, now: later })
+    pruner.start()
+    await waitFor(async () => (await audits()).length === 4, { describe: 'the oldest entry to be deleted' })
+    await pruner.stop()
   })
 })
 

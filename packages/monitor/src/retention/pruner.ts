@@ -1,6 +1,7 @@
 import type { Database, Logger, Metrics } from '@blockmill/core'
 import { Counter, Histogram } from 'prom-client'
 
+import { pruneAudit } from '../security/prune-audit.ts'
 import { retentionCutoff } from './cutoff.ts'
 import { pruneTasks } from './prune-tasks.ts'
 
@@ -19,7 +20,10 @@ export interface PrunerOptions {
   readonly batchRows?: number
 }
 
-/** Deletes old tasks from time to time; see `pruneTasks`. In several monitors at once, one does the work. */
+/**
+ * Deletes old tasks and old entries of the audit log from time to time; see `pruneTasks` and `pruneAudit`. In several monitors at
+ * once, one deletes the tasks.
+ */
 export interface Pruner {
   /** Begins the first run, and does not wait for it. Idempotent. */
   start(): void
@@ -45,6 +49,7 @@ export function createPruner(options: PrunerOptions): Pruner {
         onBatch: (count) => deleted.inc(count),
         ...(batchRows !== undefined && { batchRows }),
       })
+      await pruneAudit(database, { now: now(), signal: stopping.signal })
       if (deletedCount > 0) logger.info({ deletedCount, cutoff: cutoff.toISOString() }, 'old tasks deleted')
     } catch (error) {
       logger.warn({ err: error, retryInMs: intervalMs }, 'old tasks could not be deleted; what was deleted so far is')

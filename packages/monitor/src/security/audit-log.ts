@@ -74,28 +74,3 @@ export function createAuditLog({ query }: Pick<Database, 'query'>): AuditLog {
     },
   }
 }
-
-/** For how long entries are kept. */
-export const AUDIT_RETENTION_DAYS = 90
-
-/**
- * Deletes the oldest entries that are older than 90 days.
- *
- * @param limit most of them in one statement.
- * @returns how many were deleted; fewer than `limit` when none is left.
- */
-export async function pruneAudit(
-  { query }: Pick<Database, 'query'>,
-  { now, limit }: { readonly now: Date; readonly limit: number },
-): Promise<number> {
-  const before = new Date(now.getTime() - AUDIT_RETENTION_DAYS * 86_400_000)
-  const [row] = await query<{ deleted: number }>(
-    `with deleted as (
-       delete from blockmill.audit where id in
-         (select id from blockmill.audit where at < $1 order by at limit $2 for update skip locked)
-       returning 1
-     ) select count(*) as deleted from deleted`,
-    [before, limit],
-  )
-  return row?.deleted ?? 0
-}
