@@ -8,6 +8,7 @@ import { addConfigCommand } from './commands/config-command.ts'
 import { addDeadCommands } from './commands/dead-commands.ts'
 import { addDevCommands } from './commands/dev-commands.ts'
 import { addEnqueueCommand } from './commands/enqueue-command.ts'
+import { addFailuresCommand } from './commands/failures-command.ts'
 import { addGapsCommand } from './commands/gaps-command.ts'
 import { addInspectCommands } from './commands/inspect-commands.ts'
 import { addMigrateCommand } from './commands/migrate-command.ts'
@@ -52,6 +53,7 @@ function createProgram(setStatus: SetStatus): Command {
   addConfigCommand(program)
   addTasksCommands(program, setStatus)
   addEnqueueCommand(program)
+  addFailuresCommand(program)
   addGapsCommand(program, setStatus)
   addCancelCommand(program, setStatus)
   addDeadCommands(program, setStatus)

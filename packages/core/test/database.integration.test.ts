@@ -82,6 +82,7 @@ describe('migrations', () => {
       { name: '0009-audit' },
       { name: '0010-finish-index' },
       { name: '0011-dead-letter-tasks' },
+      { name: '0012-failure-fingerprints' },
     ])
     await first?.query('drop schema blockmill cascade')
   })

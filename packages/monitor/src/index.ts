@@ -5,6 +5,7 @@ export {
   listDeadLetters,
 } from './dead-letters/dead-letter-store.ts'
 export { replayDeadLetters } from './dead-letters/replay-dead-letters.ts'
+export { readFailures } from './failures/failure-groups.ts'
 export { createApp } from './http/app.ts'
 export { readCoverage } from './http/read-coverage.ts'
 export { readGaps } from './http/read-gaps.ts'
@@ -16,6 +17,7 @@ export { createAccess } from './security/access.ts'
 
 export type { DeadLetterFilter, DeadLetterSummary, StoredDeadLetter } from './dead-letters/dead-letter-store.ts'
 export type { ReplayPorts, ReplayReport } from './dead-letters/replay-dead-letters.ts'
+export type { FailureFilter, FailureGroup, FailurePosition } from './failures/failure-groups.ts'
 export type { ApiPorts } from './http/api-routes.ts'
 export type { AppOptions } from './http/app.ts'
 export type { GapsFilter, GapsPage, GapsView, SomeBlocks } from './http/read-gaps.ts'

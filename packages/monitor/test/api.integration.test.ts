@@ -305,6 +305,12 @@ describe('everything that is served', () => {
       '/api/v1/backfills/{id}/pause',
       '/api/v1/backfills/{id}/resume',
       '/api/v1/backfills/{id}/cancel',
+      '/api/v1/failures',
+      '/api/v1/dead',
+      '/api/v1/dead/{id}',
+      '/api/v1/dead/{id}/replay',
+      '/api/v1/dead/replay',
+      '/api/v1/dead/purge',
       '/api/v1/workers',
       '/api/v1/audit',
     ])

@@ -53,6 +53,8 @@ export const TaskEntity = defineEntity({
     result: p.json<Json>().strictNullable(),
     /** Why the last attempt failed. */
     error: p.json<SerializedError>().strictNullable(),
+    /** What failures of the same kind have in common; null when the last attempt has not failed. */
+    fingerprint: p.text().strictNullable(),
     /** Why it failed for good, was postponed, cancelled, orphaned or declared dead. */
     reason: p.text().strictNullable(),
     progressDone: p.double().$type<number>().strictNullable(),

@@ -5,6 +5,7 @@ import type { Snapshot, Statistics } from '../statistics/statistics.ts'
 import { backfillRoutes } from './backfill-routes.ts'
 import { coverageRoutes } from './coverage-routes.ts'
 import { deadRoutes } from './dead-routes.ts'
+import { failureRoutes } from './failure-routes.ts'
 import { listTasks } from './list-tasks.ts'
 import { StatsSchema, type StatsView, WorkerListSchema } from './monitor-schemas.ts'
 import { ProblemSchema, sendProblem } from './problem.ts'
@@ -33,6 +34,7 @@ export interface ApiPorts {
  * | `GET /workers` | workers and what they run |
  * | `/backfills` | see `backfillRoutes` |
  * | `/dead` | see `deadRoutes` |
+ * | `GET /failures` | see `failureRoutes` |
  */
 export function apiRoutes({ database, statistics, broker, now }: ApiPorts): FastifyPluginAsyncTypebox {
   return async (app) => {
@@ -78,6 +80,7 @@ export function apiRoutes({ database, statistics, broker, now }: ApiPorts): Fast
     )
     await app.register(coverageRoutes({ database }))
     await app.register(backfillRoutes({ database, now }))
+    await app.register(failureRoutes({ database }))
     await app.register(deadRoutes({ database, broker, now }))
     app.get(
       '/workers',

@@ -15,7 +15,7 @@ const DEFAULT_LIMIT = 50
 const SUMMARY = `
   id, chain, name, queue, lane, priority, block_number, block_hash, range_from, range_to, args, args_hash, cause, status,
   generation, attempt, max_attempts, postpones, scheduled_at, changed_at, started_at, finished_at, next_attempt_at, worker,
-  reason, progress_done, progress_total, progress_at,
+  reason, fingerprint, progress_done, progress_total, progress_at,
   case when error is not null then
     jsonb_build_object('name', error ->> 'name', 'message', left(error ->> 'message', 500)) end as error`
 
@@ -25,6 +25,7 @@ const CONDITIONS: Readonly<Record<Exclude<keyof TaskListQuery, 'order' | 'limit'
   name: 'name = ?',
   queue: 'queue = ?',
   chain: 'chain = ?',
+  fingerprint: 'fingerprint = ?',
   blockFrom: 'block_number >= ?::bigint',
   blockTo: 'block_number <= ?::bigint',
   scheduledFrom: 'scheduled_at >= ?::timestamptz',

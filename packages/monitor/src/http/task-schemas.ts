@@ -14,6 +14,9 @@ export const TaskListQuerySchema = Type.Object(
     name: Type.Optional(Name),
     queue: Type.Optional(Name),
     chain: Type.Optional(Name),
+    fingerprint: Type.Optional(
+      Type.String({ pattern: '^[0-9a-f]{16}$', description: 'of a group of failures, see `/failures`' }),
+    ),
     blockFrom: Type.Optional(BlockNumber),
     blockTo: Type.Optional(BlockNumber),
     scheduledFrom: Type.Optional(Time),
@@ -57,6 +60,7 @@ const common = {
   nextAttemptAt: nullable(Time),
   worker: nullable(Type.String()),
   reason: nullable(Type.String()),
+  fingerprint: nullable(Type.String({ description: 'what failures of its kind have in common' })),
   progress: nullable(Type.Object({ done: Type.Number(), total: nullable(Type.Number()), at: Time })),
 }
 

@@ -30,6 +30,7 @@ export function commonOf(task: TaskRow): Omit<TaskSummary, 'error'> {
     nextAttemptAt: isoTime(task.nextAttemptAt),
     worker: task.worker,
     reason: task.reason,
+    fingerprint: task.fingerprint,
     progress: done === null || at === null ? null : { done, total, at: at.toISOString() },
   }
 }

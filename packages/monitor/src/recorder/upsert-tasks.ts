@@ -1,5 +1,6 @@
-import { TASK_STATES, stateRank } from '@blockmill/core'
+import { type SerializedError, TASK_STATES, stateRank } from '@blockmill/core'
 
+import { failureFingerprint } from '../failures/failure-fingerprint.ts'
 import { type Column, columnNames, selectColumns } from './column.ts'
 import type { TaskRecord } from './task-record.ts'
 
@@ -49,6 +50,7 @@ const STATE: readonly TaskColumn[] = [
   { name: 'result', type: 'jsonb', value: ({ state }) => state.result },
   { name: 'error', type: 'jsonb', value: ({ state }) => state.error },
   { name: 'reason', type: 'text', value: ({ state }) => state.reason },
+  { name: 'fingerprint', type: 'text', value: fingerprintOf },
 ]
 
 const PROGRESS: readonly TaskColumn[] = [
@@ -106,4 +108,8 @@ where ${IS_AHEAD} or ${IS_FIRST_SCHEDULED} or ${IS_LAST_REPORTED} or ${IS_NEWS}`
 
 function takeWhen(condition: string, { name }: TaskColumn): string {
   return `${name} = case when ${condition} then excluded.${name} else task.${name} end`
+}
+
+function fingerprintOf({ name, state: { error } }: TaskRecord): string | null {
+  return error === null ? null : failureFingerprint(name, JSON.parse(error) as SerializedError)
 }

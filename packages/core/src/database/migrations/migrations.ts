@@ -5,6 +5,7 @@ import { Backfills } from './backfills.ts'
 import { ChainHeads } from './chain-heads.ts'
 import { ControlState } from './control-state.ts'
 import { DeadLetterTasks } from './dead-letter-tasks.ts'
+import { FailureFingerprints } from './failure-fingerprints.ts'
 import { FinishIndex } from './finish-index.ts'
 import { GapIndexes } from './gap-indexes.ts'
 import { InitialSchema } from './initial-schema.ts'
@@ -25,4 +26,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '0009-audit', class: Audit },
   { name: '0010-finish-index', class: FinishIndex },
   { name: '0011-dead-letter-tasks', class: DeadLetterTasks },
+  { name: '0012-failure-fingerprints', class: FailureFingerprints },
 ]
