@@ -117,6 +117,36 @@ describe('a write of a back-fill that is under way when its blocks are replaced'
   })
 })
 
+describe('a forced back-fill whose blocks are replaced before the broker has confirmed them', () => {
+  it('holds up neither the live run nor itself', async () => {
+    const before = createScriptedChain({ head: 90, finalityLag: 0 })
+    const after = createScriptedChain({ head: 101, finalityLag: 50 })
+    after.reorg(7)
+    const { chain, use } = createSwitchingChain(before)
+    const store = createMemoryCoverageStore()
+    const backfills = createMemoryBackfillStore(store)
+    const broker = createRecordingBroker()
+    onTestFinished(() => broker.confirm(true))
+    const { look, seconds } = await leading({ tasks: [onLatest('a')], chain, store, backfills, broker })
+    for (let block = 91; block <= 100; block += 1) {
+      before.advance()
+      await look()
+    }
+    broker.confirm(false)
+    backfills.create(backfillJob({ from: 90, to: 99, head: 'latest', force: true }))
+    await seconds(2)
+    const old = broker.blocks('a').length
+    use(after)
+    await seconds(3)
+    expect(broker.blocks('a').slice(old)).toEqual(range(95, 101))
+    broker.confirm(true)
+    await seconds(3)
+    expect(store.of('a')?.evaluated).toEqual([{ from: 90, to: 101 }])
+    const { id } = backfillJob({ from: 90, to: 99 })
+    expect(backfills.job(id).state).toBe('completed')
+  })
+})
+
 describe('a leadership of which a part fails for good', () => {
   it('ends as a whole', async () => {
     const fault = Promise.withResolvers<void>()

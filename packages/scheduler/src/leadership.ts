@@ -101,11 +101,10 @@ export class Leadership {
     )
     const openCoverage = createOpenCoverage({
       ...options,
-      writer: this.#writer,
       heads: () => this.#heads,
       recorded: () => this.#recorded.values(),
-      registered: this.#registered,
-      keyOf,
+      opened: () => this.#registered.values(),
+      open: (coverage) => this.#open(coverage),
       coverageOf: this.#coverageOf.bind(this),
     })
     const isHeadDue = (): boolean => this.#followers.some((follower) => follower.isDue)

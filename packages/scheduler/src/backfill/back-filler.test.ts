@@ -373,6 +373,26 @@ describe('what is published', () => {
     expect(backfills.job(job.id).state).toBe('completed')
   })
 
+  it('lets it be paused, and the scheduler be stopped, while it waits for them', async () => {
+    const broker = createRecordingBroker()
+    const { chain, look, wait, backfills, stop } = await backFilling({ broker, jobs: [] })
+    broker.confirm(false)
+    chain.advance()
+    await look()
+    const job = backfillJob({ from: 100, to: 199 })
+    backfills.create(job)
+    await wait(3_000)
+    backfills.set(job.id, { state: 'paused' })
+    await wait(3_000)
+    backfills.set(job.id, { state: 'pending' })
+    await wait(3_000)
+    const stopped = stop()
+    broker.confirm(true)
+    await wait(100)
+    await stopped
+    expect(blocksOf(broker)).toEqual([])
+  })
+
   it('waits for the monitor to catch up', async () => {
     const broker = createRecordingBroker()
     broker.setDepth(300)

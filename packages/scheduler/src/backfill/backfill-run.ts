@@ -10,6 +10,7 @@ import {
 } from '@blockmill/core'
 
 import { backoffMs } from '../backoff.ts'
+import type { BlockClaim } from '../coverage/task-coverage.ts'
 import { failureFields } from '../failure-fields.ts'
 import { publishTasks } from '../follower/publish-tasks.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
@@ -158,7 +159,10 @@ export class BackfillRun {
 
   async #letTheHeadGoFirst(signal: AbortSignal): Promise<void> {
     const { broker, isHeadDue, pressure } = this.#options.ports
-    while (isHeadDue() || (await unlessAborted(pressure.isMonitorBehind(), signal))) await pause(YIELD_MS, signal)
+    while (isHeadDue() || (await unlessAborted(pressure.isMonitorBehind(), signal))) {
+      await pause(YIELD_MS, signal)
+      signal.throwIfAborted()
+    }
     await unlessAborted(broker.publisher.drained(), signal)
   }
 
@@ -169,7 +173,7 @@ export class BackfillRun {
     if (part === undefined || open === undefined) return
     const range = this.#cut(open, room.tasks)
     const { coverage } = part
-    const release = coverage.claim(range)
+    const claim = coverage.claim(range)
     try {
       const { source, access, abandoned: signal } = ports
       const asked = { source, access, definition, args: coverage.args, range, maxMatches: room.tasks, signal }
@@ -190,10 +194,10 @@ export class BackfillRun {
       room.release(messages.map(({ items }) => ({ messages: 1, tasksEach: items.length })))
       await this.#publish(messages)
       this.#pace.took(matches.length, clock())
-      if (next > range.from) await this.#store(part, { from: range.from, to: next - 1 }, matches.length)
+      if (next > range.from) await this.#store(part, claim, { from: range.from, to: next - 1 }, matches.length)
       if (failure !== undefined) this.#conditionFailed(part, failure.block, failure.error)
     } finally {
-      release()
+      claim.release()
     }
   }
 
@@ -222,12 +226,12 @@ export class BackfillRun {
     for (const message of messages) metrics.scheduled(message)
   }
 
-  async #store(part: BackfillPart, range: BlockRange, scheduled: number): Promise<void> {
+  async #store(part: BackfillPart, claim: BlockClaim, range: BlockRange, scheduled: number): Promise<void> {
     const { job, ports, clock } = this.#options
     const { task, argsHash, args, head, startBlock } = part.coverage
     const progress = { job: job.id, coverage: { task, argsHash, args, head, startBlock }, range, scheduled }
     await unlessAborted(
-      part.coverage.add(range, () => this.#write(progress)),
+      claim.add(range, () => this.#write(progress)),
       ports.abandoned,
     )
     part.done(range)

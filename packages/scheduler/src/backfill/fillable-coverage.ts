@@ -1,9 +1,8 @@
 import { type AnyTaskDefinition, argsHash, type JsonObject } from '@blockmill/core'
 
 import type { Heads } from '../chain/head-watcher.ts'
-import type { Coverage, CoverageStore } from '../coverage/coverage-store.ts'
-import type { CoverageWriter } from '../coverage/coverage-writer.ts'
-import { createTaskCoverage, type TaskCoverage } from '../coverage/task-coverage.ts'
+import type { Coverage, CoverageStore, FollowedCoverage } from '../coverage/coverage-store.ts'
+import type { TaskCoverage } from '../coverage/task-coverage.ts'
 import { nextLiveBlock } from '../planner/next-blocks.ts'
 import { resolveArgs, type ResolvedArgs } from '../planner/resolve-args.ts'
 import type { OpenCoverage } from './backfill-ports.ts'
@@ -12,13 +11,13 @@ import type { OpenCoverage } from './backfill-ports.ts'
 export interface SharedCoverage {
   readonly store: CoverageStore
   readonly token: number
-  readonly writer: CoverageWriter
   readonly heads: () => Heads
   /** Everything that was on record when the leadership began. */
   readonly recorded: () => Iterable<Coverage>
-  /** The coverage that followers and back-fill work with, by `keyOf`. */
-  readonly registered: Map<string, TaskCoverage>
-  readonly keyOf: (coverage: Pick<Coverage, 'task' | 'argsHash' | 'head'>) => string
+  /** The coverage that followers and back-fill work with already. */
+  readonly opened: () => Iterable<TaskCoverage>
+  /** That with this key, opened if it is not yet. */
+  readonly open: (coverage: Omit<FollowedCoverage, 'evaluated'>) => TaskCoverage
   /** The coverage of sets of arguments that the task runs with now. */
   readonly coverageOf: (
     definition: AnyTaskDefinition,
@@ -33,24 +32,22 @@ export interface SharedCoverage {
  * ran with is put on record with a start block behind the head: it owes nothing but what is asked for.
  */
 export function createOpenCoverage(shared: SharedCoverage): OpenCoverage {
-  const { store, token, writer, heads, recorded, registered, keyOf, coverageOf } = shared
+  const { store, token, heads, recorded, opened, open, coverageOf } = shared
 
-  const unfollowed = async (definition: AnyTaskDefinition, args: JsonObject): Promise<TaskCoverage> => {
-    const key = { task: definition.name, argsHash: argsHash(args), head: definition.head }
-    const known = registered.get(keyOf(key))
-    if (known !== undefined) return known
-    const before = [...recorded()].find((one) => keyOf(one) === keyOf(key))
-    const coverage = before ?? { ...key, args, startBlock: heads()[definition.head].number + 1, evaluated: [] }
-    if (before === undefined) await store.register(token, [coverage])
-    const opened = createTaskCoverage({ ...coverage, liveFrom: coverage.startBlock }, writer)
-    registered.set(keyOf(key), opened)
-    return opened
+  const unfollowed = async ({ name, head }: AnyTaskDefinition, args: JsonObject): Promise<TaskCoverage> => {
+    const key = { task: name, argsHash: argsHash(args), head }
+    const known = [...opened(), ...recorded()].find(
+      (one) => one.task === name && one.argsHash === key.argsHash && one.head === head,
+    )
+    const coverage = { ...key, args, startBlock: known?.startBlock ?? heads()[head].number + 1 }
+    if (known === undefined) await store.register(token, [coverage])
+    return open({ ...coverage, liveFrom: coverage.startBlock })
   }
 
   return async function openCoverage(definition, argsList) {
     const now = await resolveArgs(definition)
     const followed = await coverageOf(definition, now, heads()[definition.head].number)
-    const former = [...recorded(), ...registered.values()].filter(
+    const former = [...recorded(), ...opened()].filter(
       ({ task, head }) => task === definition.name && head === definition.head,
     )
     const wanted = argsList ?? [...now, ...former].map(({ args }) => args)

@@ -32,8 +32,16 @@ export interface TaskCoverage {
   readonly evaluated: BlockSet
   /** The blocks of a range that are neither evaluated nor claimed. */
   missing(range: BlockRange): BlockSet
-  /** Keeps others off these blocks until what is returned is called. Whoever plans blocks claims them first. */
-  claim(range: BlockRange): () => void
+  /** Keeps others off these blocks until they are released. Whoever plans blocks claims them first. */
+  claim(range: BlockRange): BlockClaim
+  /** The chain is about to replace the blocks from this one on: whatever is claimed of them now is void. */
+  invalidate(from: number): void
+  /** The record no longer says that the blocks from this one on were evaluated. */
+  retract(from: number): void
+}
+
+/** Blocks that somebody is about to schedule. */
+export interface BlockClaim {
   /**
    * Throws when what was planned for these blocks is void, because the chain has replaced them since they were claimed.
    *
@@ -47,39 +55,50 @@ export interface TaskCoverage {
    * may be replaced, in the writer's turn.
    */
   add(range: BlockRange, store?: () => Promise<void>): Promise<void>
-  /** The chain is about to replace the blocks from this one on: whatever is claimed of them now is void. */
-  invalidate(from: number): void
-  /** The record no longer says that the blocks from this one on were evaluated. */
-  retract(from: number): void
+  /** Others may have what was not added. Idempotent. */
+  release(): void
 }
 
-interface Claim extends BlockRange {
+interface Claimed extends BlockRange {
   /** First block for which the claim is void. */
   voidFrom: number
 }
 
 export function createTaskCoverage(recorded: FollowedCoverage, writer: CoverageWriter): TaskCoverage {
   const { task, argsHash, args, head, startBlock, liveFrom } = recorded
-  const claims = new Set<Claim>()
+  let claims: readonly Claimed[] = []
   let { evaluated } = recorded
   let resumeFrom: number | undefined
 
-  const assertCurrent = (range: BlockRange): void => {
-    for (const claim of claims) {
-      const voidFrom = Math.max(claim.from, claim.voidFrom)
-      if (range.to < voidFrom || range.from > claim.to) continue
-      const blocks = `Blocks from ${voidFrom} on were replaced by the chain`
+  const claimOf = (claimed: Claimed): BlockClaim => {
+    const assertCurrent = ({ to }: BlockRange): void => {
+      if (to < claimed.voidFrom) return
+      const blocks = `Blocks from ${claimed.voidFrom} on were replaced by the chain`
       throw new RetryableError('CHAIN_REORGANISED', `${blocks} while '${task}' was scheduled for them.`)
     }
-  }
 
-  /** A reorganisation takes coverage of `latest` back in the writer's turn. What comes later than that must not put it back. */
-  const write = (range: BlockRange, store: () => Promise<void>): Promise<void> => {
-    if (head !== 'latest') return store()
-    return writer.inTurn(async () => {
-      assertCurrent(range)
-      await store()
-    })
+    /** A reorganisation takes coverage of `latest` back in the writer's turn. What comes later must not put it back. */
+    const write = (range: BlockRange, store: () => Promise<void>): Promise<void> => {
+      if (head !== 'latest') return store()
+      return writer.inTurn(async () => {
+        assertCurrent(range)
+        await store()
+      })
+    }
+
+    return {
+      assertCurrent,
+      async add(range, store) {
+        assertCurrent(range)
+        await (store === undefined
+          ? writer.add({ task, argsHash, args, head, startBlock, range })
+          : write(range, store))
+        evaluated = union(evaluated, [range])
+      },
+      release() {
+        claims = claims.filter((one) => one !== claimed)
+      },
+    }
   }
 
   return {
@@ -95,17 +114,11 @@ export function createTaskCoverage(recorded: FollowedCoverage, writer: CoverageW
     get evaluated() {
       return evaluated
     },
-    missing: (range) => gaps(union(evaluated, [...claims]), range),
+    missing: (range) => gaps(union(evaluated, claims), range),
     claim(range) {
       const claimed = { ...range, voidFrom: Number.POSITIVE_INFINITY }
-      claims.add(claimed)
-      return () => void claims.delete(claimed)
-    },
-    assertCurrent,
-    async add(range, store) {
-      assertCurrent(range)
-      await (store === undefined ? writer.add({ task, argsHash, args, head, startBlock, range }) : write(range, store))
-      evaluated = union(evaluated, [range])
+      claims = [...claims, claimed]
+      return claimOf(claimed)
     },
     invalidate(from) {
       for (const claim of claims) claim.voidFrom = Math.min(claim.voidFrom, from)

@@ -8,7 +8,7 @@ import {
 } from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
-import type { TaskCoverage } from '../coverage/task-coverage.ts'
+import type { BlockClaim, TaskCoverage } from '../coverage/task-coverage.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
 import { conditionContext } from '../planner/condition-context.ts'
 import { type ConditionFailure, evaluateBlocks } from '../planner/evaluate-blocks.ts'
@@ -140,24 +140,24 @@ export class ArgsFollower {
 
   /** Evaluates and schedules some of the blocks, from the first on. Answers why it went no further, if a condition failed. */
   async #step(work: Work): Promise<ConditionFailure | undefined> {
-    const release = this.#coverage.claim(work.range)
+    const claim = this.#coverage.claim(work.range)
     try {
-      return await this.#schedule(work)
+      return await this.#schedule(work, claim)
     } finally {
-      release()
+      claim.release()
     }
   }
 
-  async #schedule({ cause, range }: Work): Promise<ConditionFailure | undefined> {
+  async #schedule({ cause, range }: Work, claim: BlockClaim): Promise<ConditionFailure | undefined> {
     const { abandoned, broker, source } = this.#ports
     await unlessAborted(broker.publisher.drained(), abandoned)
     const blocks = await unlessAborted(blocksToEvaluate(source, this.#definition, range), abandoned)
     const { matches, next, failure } = await this.#evaluate(blocks.range, blocks.blockAt)
     const evaluated = { from: range.from, to: next - 1 }
-    if (next > range.from) this.#coverage.assertCurrent(evaluated)
+    if (next > range.from) claim.assertCurrent(evaluated)
     await this.#publish(cause, matches.map(blocks.blockAt))
     if (next > range.from) {
-      await unlessAborted(this.#coverage.add(evaluated), abandoned)
+      await unlessAborted(claim.add(evaluated), abandoned)
       // Something worked: the next failure is the first of its own.
       this.#setbacks.clear(cause)
     }
