@@ -131,6 +131,23 @@ describe('an EVM source', () => {
     expect(new Set(await bodiesOf())).toEqual(new Set([1]))
   })
 
+  it('reads many hashes from a slow endpoint, however much longer than one request that takes', async () => {
+    const block = { hash: `0x${'9'.repeat(64)}`, parentHash: `0x${'8'.repeat(64)}`, timestamp: '0x1' }
+    const server = await startJsonRpcServer({
+      port: 0,
+      methods: {
+        async eth_getBlockByNumber([number]) {
+          await new Promise((resolve) => setTimeout(resolve, 50))
+          return { ...block, number }
+        },
+      },
+    })
+    onTestFinished(() => server.stop())
+    const source = await startedSource(`ws://127.0.0.1:${server.port}`, { requestTimeoutMs: 1_000 })
+    const numbers = Array.from({ length: 1_000 }, (_, number) => number)
+    expect(await source.hashes(numbers)).toEqual(numbers.map(() => block.hash))
+  })
+
   it('waits as long as an endpoint asks it to that is asked too often', async () => {
     const source = await startedSource(proxy.url)
     proxy.refuseRequests({ times: 1, retryAfter: '1' })

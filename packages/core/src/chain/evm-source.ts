@@ -15,8 +15,11 @@ export interface EvmSourceOptions extends Omit<ChainConnectionOptions, 'protocol
   readonly finalityDepth?: number
 }
 
-/** Blocks that are asked for at once; the connection puts them into batches and limits how many are in flight. */
-const BLOCKS_AT_ONCE = 1_000
+/**
+ * Blocks that are asked for at once. The connection puts them into batches and limits how many are in flight; more than this would
+ * wait for their turn longer than a request may, at an endpoint that takes a few in a second.
+ */
+const BLOCKS_AT_ONCE = 100
 
 const NEW_HEADS = { subscribe: 'eth_subscribe', unsubscribe: 'eth_unsubscribe', params: ['newHeads'] }
 
