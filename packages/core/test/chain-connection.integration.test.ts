@@ -266,6 +266,22 @@ describe('requests to a chain', () => {
     expect(lines.find(({ level }) => level === WARN)?.reason).toContain('it showed no new head for 60 s')
   })
 
+  it('fails what is in flight when it is closed, and says by whom', async () => {
+    const asked = Promise.withResolvers<void>()
+    const server = await node({
+      never() {
+        asked.resolve()
+        return new Promise(() => undefined)
+      },
+    })
+    const { connection } = connectionTo([urlOf(server)])
+    await connection.start()
+    const lost = connection.send('never').catch(String)
+    await asked.promise
+    await connection.close()
+    expect(await lost).toContain('was lost before it answered never: it was closed by this side.')
+  })
+
   it('cuts a half-dead connection and makes a new one', async () => {
     const [stalled, good] = [await node(), await node()]
     const { connection, lines } = connectionTo([urlOf(stalled), urlOf(good)], { heartbeatMs: 100 })

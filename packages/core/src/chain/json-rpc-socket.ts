@@ -70,7 +70,7 @@ export async function openJsonRpcSocket(options: JsonRpcSocketOptions, signal?: 
   const opened = Promise.withResolvers<void>()
   const abort = (): void => {
     opened.reject(signal?.reason)
-    socket.terminate()
+    rpc.close()
   }
   socket.once('open', opened.resolve)
   socket.on('error', (error) => {

@@ -61,6 +61,7 @@ describe('assertEndpointsFit', () => {
       'https://me:secret@node.example/secret',
       /'https:\/\/….*' is an HTTP URL.*BLOCKMILL_CHAIN_KIND to evm/,
     ],
+    ['substrate', 'HTTP://node.example', /is an HTTP URL.*BLOCKMILL_CHAIN_KIND to evm/],
     ['substrate', 'http://127.0.0.1:8545', /'anvil' is a chain of the kind evm.*BLOCKMILL_CHAIN_KIND to evm/],
     ['evm', 'wss://rpc.polkadot.io', /'polkadot' is a chain of the kind substrate.*BLOCKMILL_CHAIN_KIND to substrate/],
   ] as const)('refuses for %s the endpoint %s', (kind, endpoint, message) => {

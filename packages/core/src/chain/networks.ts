@@ -58,7 +58,7 @@ export function assertEndpointsFit(kind: ChainKind, endpoints: readonly string[]
         'CONFIG_INVALID',
         `'${name}' is a chain of the kind ${network.kind}, but the kind is ${kind}. Set BLOCKMILL_CHAIN_KIND to ${network.kind}, or CHAIN_URL to another chain.`,
       )
-    if (kind === 'substrate' && endpoint.startsWith('http'))
+    if (kind === 'substrate' && new URL(endpoint).protocol.startsWith('http'))
       throw new ConfigurationError(
         'CONFIG_INVALID',
         `'${redactUrl(endpoint)}' is an HTTP URL, which only chains of the kind evm can have. Give one that begins with ws:// or wss://, or set BLOCKMILL_CHAIN_KIND to evm.`,
