@@ -202,6 +202,7 @@ describe('who comes in', () => {
     const answer = ask({ method, url: '/api/v1/backfills', payload: backfill, headers: bearer(VIEWER) })
     await expectProblem(answer, 403, 'for operators')
     await expectProblem(get('/api/v1/audit'), 403, 'for operators')
+    expect(await ask({ method: 'HEAD', url: '/api/v1/audit', headers: bearer(VIEWER) })).toMatchObject({ status: 403 })
   })
 
   it('makes an address wait that guesses, and no other', async () => {

@@ -17,6 +17,7 @@ import { addProblemHandlers, sendProblem } from './problem.ts'
 import { addRequestLimits } from './request-limits.ts'
 import { refuseForeignOrigin } from './same-origin.ts'
 import { addSecurityHeaders, SECURITY_HEADERS } from './security-headers.ts'
+import { shareInFlight } from './share-in-flight.ts'
 
 export interface AppOptions extends ApiPorts, ProbePorts {
   readonly logger: Logger
@@ -32,6 +33,8 @@ export interface AppOptions extends ApiPorts, ProbePorts {
 const BODY_LIMIT = 128 * 1024
 const HEADER_LIMIT = 16 * 1024
 const REQUEST_TIMEOUT_MS = 10_000
+/** Without a byte in either direction. Live views are sent something far more often. */
+const SILENT_CONNECTION_MS = 120_000
 /** Each takes memory and a descriptor, which the broker and the database need, too. */
 const MAX_CONNECTIONS = 1_000
 
@@ -43,6 +46,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
     bodyLimit: BODY_LIMIT,
     requestTimeout,
+    connectionTimeout: SILENT_CONNECTION_MS,
     forceCloseConnections: true,
     trustProxy: trustedProxies === undefined ? false : [...trustedProxies],
     http: {
@@ -81,7 +85,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(apiRoutes(options), { prefix: '/api/v1' })
   await app.register(auditRoutes({ audit }), { prefix: '/api/v1' })
   await app.register(pageRoutes)
-  addProbeRoutes(app, options)
+  // Open to everybody, and a look at broker and database each: nobody shall keep the monitor busy with it.
+  addProbeRoutes(app, { metrics: options.metrics, notReadyBecause: shareInFlight(options.notReadyBecause) })
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
   await app.ready()
   return app
