@@ -1,7 +1,6 @@
-import type { Lane } from '@blockmill/core'
+import { type Lane, RECORDED_TASK_COLUMNS, type RecordedTask } from '@blockmill/core'
 
 import type { Sql } from '../sql.ts'
-import type { OverdueTask } from './overdue-task.ts'
 
 /** A lane of a queue. */
 export interface QueueLane {
@@ -37,7 +36,7 @@ export interface OverdueStore {
       readonly after: string
       readonly limit: number
     },
-  ): Promise<readonly OverdueTask[]>
+  ): Promise<readonly RecordedTask[]>
   /** Workers that have not stopped and were seen since. */
   workersSeenSince(time: Date): Promise<readonly RecordedWorker[]>
   /** How many tasks, of all chains, wait for a time that is on record and lies ahead. */
@@ -62,11 +61,7 @@ const LANES = `
     select from blockmill.queue_state as state where state.queue = task.queue and state.lane = task.lane and state.paused)`
 
 const TASKS = `
-  select task.id, task.chain, task.name, task.queue, task.lane, task.priority, task.block_number as "blockNumber",
-    task.block_hash as "blockHash", task.range_from as "rangeFrom", task.range_to as "rangeTo", task.args, task.cause,
-    task.status, task.generation, task.attempt, task.postpones, task.max_attempts as "maxAttempts",
-    task.scheduled_at as "scheduledAt", task.not_before as "notBefore", task.expires_at as "expiresAt",
-    task.next_attempt_at as "nextAttemptAt", task.root_id as "rootId", task.parent_id as "parentId"
+  select ${RECORDED_TASK_COLUMNS}
   ${FROM_TASKS}
   where ${IS_OVERDUE} and (task.queue, task.lane) in (select * from unnest($5::text[], $6::text[])) and task.id > $7::uuid
   order by task.id limit $8::int`
@@ -90,7 +85,7 @@ export function createOverdueStore({ sql, chain }: { readonly sql: Sql; readonly
   return {
     lanes: (question) => sql.query<QueueLane>(LANES, values(question)),
     tasks: ({ lanes, after, limit, ...question }) =>
-      sql.query<OverdueTask>(TASKS, [
+      sql.query<RecordedTask>(TASKS, [
         ...values(question),
         lanes.map(({ queue }) => queue),
         lanes.map(({ lane }) => lane),

@@ -4,7 +4,9 @@ import {
   type Control,
   type ControlReply,
   type Logger,
+  lostMessage,
   type Metrics,
+  type RecordedTask,
   RetryableError,
   TASK_MESSAGE_TYPE,
   type TaskMessage,
@@ -16,7 +18,6 @@ import { failureFields } from '../failure-fields.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import { pause } from '../wake-up.ts'
 import type { OverdueQuestion, OverdueStore, QueueLane } from './overdue-store.ts'
-import { lostMessage, type OverdueTask } from './overdue-task.ts'
 import type { QueueSurvey } from './queue-survey.ts'
 
 /** A worker that is silent for this long is lost, and a record that shows a worker that answers so is behind. */
@@ -185,7 +186,7 @@ class LostMessageReconciler implements Reconciler {
     return messages.length
   }
 
-  #messageOf(task: OverdueTask): TaskMessage | undefined {
+  #messageOf(task: RecordedTask): TaskMessage | undefined {
     if (!this.#names.has(task.name)) {
       this.#tell(`${task.name} unknown`, task, 'tasks whose definition is gone wait in vain: they are left alone')
       return undefined
@@ -201,7 +202,7 @@ class LostMessageReconciler implements Reconciler {
     return message
   }
 
-  #tell(reason: string, { id, name }: OverdueTask, text: string): void {
+  #tell(reason: string, { id, name }: RecordedTask, text: string): void {
     if (this.#told.has(reason)) return
     this.#told.add(reason)
     this.#options.logger.warn({ task: name, id }, text)
