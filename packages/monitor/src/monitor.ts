@@ -16,6 +16,7 @@ import type { FastifyInstance } from 'fastify'
 import { createMonitorControl, type MonitorControl } from './control/monitor-control.ts'
 import { createApp } from './http/app.ts'
 import { assertProtected } from './http/loopback.ts'
+import { createDeadLetterMetrics } from './recorder/dead-letter-metrics.ts'
 import { createDeadLetterRecorder, type DeadLetterRecorder } from './recorder/dead-letter-recorder.ts'
 import { createRecorder, type Recorder, type RecorderOptions } from './recorder/recorder.ts'
 import { createStorage } from './recorder/storage.ts'
@@ -103,7 +104,13 @@ class MonitorService implements Monitor {
     this.#access = createAccess(config)
     this.#recorder = createRecorder({ broker, database, logger, metrics, ...config })
     const storage = createStorage({ database, logger, onRetry: () => undefined })
-    this.#deadLetters = createDeadLetterRecorder({ broker, storage, logger })
+    const deadLetters = createDeadLetterMetrics(metrics)
+    this.#deadLetters = createDeadLetterRecorder({
+      broker,
+      storage,
+      logger,
+      onRecorded: (letter) => deadLetters.recorded(letter),
+    })
     this.#control = createMonitorControl({ broker, database, storage, logger, now })
     this.#statistics = createStatistics({ database, logger, now })
     this.#pruner = createPruner({ database, logger, metrics, retentionDays: config.retentionDays ?? 0, now })

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 import { createSilentLogger, type Database, openDatabase } from '@blockmill/core'
 import { testDatabase } from '@blockmill/testkit/vitest'
 
-import { sampleCounts, sumDifferences } from '../src/statistics/samples.ts'
+import { sampleCounts, sampleOldestWaiting, sumDifferences } from '../src/statistics/samples.ts'
 import { createStatistics } from '../src/statistics/statistics.ts'
 import { migrateTemplate } from './migrate-template.ts'
 
@@ -79,6 +79,59 @@ describe('statistics', () => {
     expect(rates?.scheduled).toBe(rates?.finished)
     await database.query('delete from blockmill.task')
     await expect.poll(() => statistics.latest()?.rates).toMatchObject({ scheduled: 0, finished: 0 })
+  })
+
+  it('do not take a task for waiting that is not to run yet', async () => {
+    const id = (digit: number) => `00000000-0000-8000-8000-00000000000${digit}`
+    await database.query(
+      `insert into blockmill.task (id, chain, name, status, attempt, postpones, changed_at, scheduled_at, not_before) values
+         ($1, 'dev', 'later', 'scheduled', 1, 0, now(), '2026-01-01T00:00Z', '2026-01-01T10:00Z'),
+         ($2, 'dev', 'was-delayed', 'scheduled', 1, 0, now(), '2026-01-01T01:00Z', '2026-01-01T08:00Z'),
+         ($3, 'dev', 'at-once', 'scheduled', 1, 0, now(), '2026-01-01T07:00Z', null)`,
+      [id(1), id(2), id(3)],
+    )
+    const oldest = (at: string) => sampleOldestWaiting(database.query, new Date(at))
+    expect(await oldest('2026-01-01T09:00Z')).toMatchObject({ id: id(3), dueAt: new Date('2026-01-01T07:00Z') })
+    await database.query('delete from blockmill.task where id = $1', [id(3)])
+    expect(await oldest('2026-01-01T09:00Z')).toMatchObject({ id: id(2), dueAt: new Date('2026-01-01T08:00Z') })
+    expect(await oldest('2026-01-01T07:30Z')).toBeNull()
+  })
+
+  it('count workers that run and that were lost within the hour, gaps by task, and dead letters', async () => {
+    const now = new Date('2026-01-01T12:00:00Z')
+    const worker = (name: string, state: string, lastSeenAt: string) =>
+      database.query(
+        `insert into blockmill.worker
+           (name, host, pid, queues, concurrency, started_at, last_seen_at, state, running, rss_bytes, event_loop_lag_ms)
+         values ($1, 'host', 1, '[]', 1, '2026-01-01T00:00Z', $3, $2, '[]', 1, 0)`,
+        [name, state, lastSeenAt],
+      )
+    await worker('up', 'running', '2026-01-01T11:59:31Z')
+    await worker('just-lost', 'running', '2026-01-01T11:59:29Z')
+    await worker('lost', 'running', '2026-01-01T11:00:01Z')
+    await worker('long-lost', 'running', '2026-01-01T11:00:00Z')
+    await worker('stopped', 'stopped', '2026-01-01T11:59:59Z')
+    await database.query(
+      `insert into blockmill.coverage (chain, task, args_hash, head, args, start_block, evaluated) values
+         ('dev', 'a-task', 'one', 'finalized', '{}', 0, '{[0,50),[60,120)}'),
+         ('dev', 'a-task', 'two', 'finalized', '{}', 10, '{[15,120)}'),
+         ('dev', 'b-task', 'one', 'finalized', '{}', 0, '{[0,120)}')`,
+    )
+    await database.query(
+      `insert into blockmill.dead_letter (id, reason, headers, body)
+       select gen_random_uuid(), 'unknown_task', '{}', '' from generate_series(1, 3)`,
+    )
+    const statistics = createStatistics({ database, logger, now: () => now })
+    onTestFinished(() => statistics.stop())
+    await statistics.start()
+    expect(statistics.latest()).toMatchObject({
+      workers: { running: 1, lost: 2 },
+      deadLetters: 3,
+      gaps: [
+        { chain: 'dev', task: 'a-task', blocks: 15 },
+        { chain: 'dev', task: 'b-task', blocks: 0 },
+      ],
+    })
   })
 
   it('keep the latest snapshot while the database is away, and stop at once', async () => {

@@ -10,6 +10,8 @@ export interface DeadLetterRecorderOptions {
   readonly storage: Storage
   readonly logger: Logger
   readonly now?: () => number
+  /** Called with each letter that was stored. */
+  readonly onRecorded?: (letter: DeadLetter) => void
 }
 
 /** Stores what is on the dead queue, and marks the tasks that died with it. */
@@ -28,6 +30,7 @@ export function createDeadLetterRecorder({
   storage,
   logger,
   now = Date.now,
+  onRecorded,
 }: DeadLetterRecorderOptions): DeadLetterRecorder {
   const stopping = new AbortController()
   const underWay = new Set<Promise<void>>()
@@ -39,6 +42,7 @@ export function createDeadLetterRecorder({
     try {
       await storage.store((database) => storeWithTasks(database, letter), stopping.signal)
       delivery.ack()
+      onRecorded?.(letter)
     } catch (error) {
       // It goes back to the queue when the subscription closes.
       if (stopping.signal.aborted) return

@@ -28,11 +28,39 @@ export function registerRecordMetrics({ metrics, broker, statistics, now }: Reco
     }),
     new Gauge({
       name: 'blockmill_oldest_waiting_seconds',
-      help: 'Age of the task that has waited longest for its first attempt; 0 when none waits.',
+      help: 'How long the task that has waited longest for its first attempt could have run already; 0 when none waits.',
       registers: [],
       collect() {
-        const since = statistics.latest()?.oldestWaiting?.scheduledAt
+        const since = statistics.latest()?.oldestWaiting?.dueAt
         this.set(since === undefined ? 0 : Math.max(0, (now().getTime() - since.getTime()) / 1_000))
+      },
+    }),
+    new Gauge({
+      name: 'blockmill_workers',
+      help: 'Workers that run, and those that were lost within the last hour.',
+      labelNames: ['state'],
+      registers: [],
+      collect() {
+        for (const [state, count] of Object.entries(statistics.latest()?.workers ?? {})) this.set({ state }, count)
+      },
+    }),
+    new Gauge({
+      name: 'blockmill_dead_letters',
+      help: 'Dead letters on record.',
+      registers: [],
+      collect() {
+        const count = statistics.latest()?.deadLetters
+        if (count !== undefined) this.set(count)
+      },
+    }),
+    new Gauge({
+      name: 'blockmill_gap_blocks',
+      help: 'Blocks that were not evaluated between the start of a task and the highest that was.',
+      labelNames: ['chain', 'task'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const { chain, task, blocks } of statistics.latest()?.gaps ?? []) this.set({ chain, task }, blocks)
       },
     }),
     new Gauge({

@@ -1,4 +1,7 @@
-import { type Query, TASK_STATES, type TaskState } from '@blockmill/core'
+import { type Query, setSize, TASK_STATES, type TaskState } from '@blockmill/core'
+
+import { readCoveredBlocks } from '../http/covered-blocks.ts'
+import { isLost } from '../http/lost-worker.ts'
 
 /** How many tasks of one definition are in which state. */
 export interface TaskCount {
@@ -12,7 +15,29 @@ export interface OldestWaiting {
   readonly id: string
   readonly name: string
   readonly scheduledAt: Date
+  /** Since when it may run: the end of a deliberate delay, or when it was scheduled. */
+  readonly dueAt: Date
 }
+
+/** How many workers there are. */
+export interface WorkerCount {
+  readonly running: number
+  /** Gone without a good-bye within the last hour. */
+  readonly lost: number
+}
+
+/** Blocks of a task that were not evaluated, over all sets of arguments. */
+export interface GapCount {
+  readonly chain: string
+  readonly task: string
+  readonly blocks: number
+}
+
+/** Nobody waits for a worker any more that was lost longer ago: another runs in its place. */
+const LOST_WORKERS_COUNT_MS = 60 * 60 * 1_000
+
+/** Most tasks that are looked at for one that does not wait on purpose. */
+const OLDEST_CANDIDATES = 1_000
 
 /** The totals, and of how many rows of differences they are made. */
 export async function sampleCounts(query: Query): Promise<{ readonly tasks: TaskCount[]; readonly rows: number }> {
@@ -43,13 +68,46 @@ export async function sumDifferences(query: Query): Promise<void> {
   )
 }
 
-export async function sampleOldestWaiting(query: Query): Promise<OldestWaiting | null> {
-  const [row] = await query<{ id: string; name: string; scheduled_at: Date }>(
-    `select id, name, scheduled_at from blockmill.task
-     where status in ('scheduled', 'running', 'retrying', 'postponed') and status = 'scheduled' and scheduled_at is not null
-     order by scheduled_at limit 1`,
+export async function sampleOldestWaiting(query: Query, now: Date): Promise<OldestWaiting | null> {
+  // The first step is answered from the index alone, however many wait; only the table knows what waits on purpose.
+  const [oldest] = await query<OldestWaiting>(
+    `with candidate as materialized (
+       select id from blockmill.task
+       where status in ('scheduled', 'running', 'retrying', 'postponed') and status = 'scheduled' and scheduled_at is not null
+       order by scheduled_at limit ${OLDEST_CANDIDATES}
+     )
+     select id, name, scheduled_at as "scheduledAt", greatest(scheduled_at, not_before) as "dueAt"
+     from blockmill.task join candidate using (id)
+     where not_before is null or not_before <= $1
+     order by "dueAt" limit 1`,
+    [now],
   )
-  return row === undefined ? null : { id: row.id, name: row.name, scheduledAt: row.scheduled_at }
+  return oldest ?? null
+}
+
+export async function sampleWorkers(query: Query, now: Date): Promise<WorkerCount> {
+  const workers = await query<{ startedAt: Date; lastSeenAt: Date }>(
+    `select started_at as "startedAt", last_seen_at as "lastSeenAt" from blockmill.worker
+     where state = 'running' and last_seen_at > $1`,
+    [new Date(now.getTime() - LOST_WORKERS_COUNT_MS)],
+  )
+  const lost = workers.filter((worker) => isLost({ ...worker, state: 'running' }, now)).length
+  return { running: workers.length - lost, lost }
+}
+
+export async function sampleDeadLetters(query: Query): Promise<number> {
+  const [row] = await query<{ count: number }>('select count(*) from blockmill.dead_letter')
+  return row?.count ?? 0
+}
+
+/** One for each chain and task, those without gaps included. */
+export async function sampleGaps(query: Query): Promise<GapCount[]> {
+  const gaps = new Map<string, GapCount>()
+  for (const { chain, task, missing } of await readCoveredBlocks(query, {})) {
+    const key = `${chain}/${task}`
+    gaps.set(key, { chain, task, blocks: (gaps.get(key)?.blocks ?? 0) + setSize(missing) })
+  }
+  return [...gaps.values()]
 }
 
 /** Zero for every state. */

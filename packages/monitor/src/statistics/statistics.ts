@@ -1,12 +1,17 @@
 import { type Database, FINAL_STATES, type Logger, TASK_STATES, type TaskState } from '@blockmill/core'
 
 import {
+  type GapCount,
   noCounts,
   type OldestWaiting,
   sampleCounts,
+  sampleDeadLetters,
+  sampleGaps,
   sampleOldestWaiting,
+  sampleWorkers,
   sumDifferences,
   type TaskCount,
+  type WorkerCount,
 } from './samples.ts'
 
 /** Totals of the record at one moment. */
@@ -19,6 +24,10 @@ export interface Snapshot {
   readonly rates: { readonly windowSeconds: number; readonly scheduled: number; readonly finished: number }
   /** The task that has waited longest for its first attempt. */
   readonly oldestWaiting: OldestWaiting | null
+  readonly workers: WorkerCount
+  /** Dead letters on record. */
+  readonly deadLetters: number
+  readonly gaps: readonly GapCount[]
 }
 
 /** Keeps the totals at hand, so that pages and metrics cost the database nothing. */
@@ -41,8 +50,10 @@ export interface StatisticsOptions {
 
 /** Rates are over this much time. */
 const WINDOW_MS = 30_000
-/** The oldest waiting task is looked for among all that wait, so less often. */
+/** The oldest waiting task is looked for among all that wait, and dead letters are counted, so less often. */
 const OLDEST_EVERY = 5
+/** Gaps are found by reading all of the coverage. */
+const GAPS_EVERY = 15
 /** Differences are added up when there are so many; until then, adding them at every sample is quicker. */
 const SUM_AT_ROWS = 2_000
 
@@ -61,6 +72,8 @@ export function createStatistics({
   const window: Sample[] = []
   let snapshot: Snapshot | undefined
   let oldestWaiting: OldestWaiting | null = null
+  let deadLetters = 0
+  let gaps: readonly GapCount[] = []
   let samples = 0
   let timer: NodeJS.Timeout | undefined
   let sampling: Promise<void> | undefined
@@ -69,12 +82,17 @@ export function createStatistics({
   const sample = async (): Promise<void> => {
     const { tasks, rows } = await sampleCounts(database.query)
     if (rows > SUM_AT_ROWS) await sumDifferences(database.query)
-    if (samples % OLDEST_EVERY === 0) oldestWaiting = await sampleOldestWaiting(database.query)
-    samples += 1
     const at = now()
+    if (samples % OLDEST_EVERY === 0) {
+      oldestWaiting = await sampleOldestWaiting(database.query, at)
+      deadLetters = await sampleDeadLetters(database.query)
+    }
+    if (samples % GAPS_EVERY === 0) gaps = await sampleGaps(database.query)
+    const workers = await sampleWorkers(database.query, at)
+    samples += 1
     const totals = totalsOf(tasks)
     remember(window, { at: at.getTime(), ...sizesOf(totals) })
-    snapshot = { at, tasks, totals, rates: ratesOf(window), oldestWaiting }
+    snapshot = { at, tasks, totals, rates: ratesOf(window), oldestWaiting, workers, deadLetters, gaps }
   }
 
   const tick = async (): Promise<void> => {
