@@ -24,6 +24,8 @@ export interface SchedulerMetrics {
   orphaned(task: string): void
   scheduled(message: TaskMessage): void
   conditionFailed(task: string): void
+  /** A task was published again, because its message was gone. */
+  reconciled(message: TaskMessage): void
   /** Starts the clock of one coverage write; call what it returns when the write is done. */
   readonly coverageWrite: { startTimer(): () => void }
   leading(isLeading: boolean): void
@@ -102,6 +104,13 @@ export function createSchedulerMetrics({
     'Blocks that running back-fills have evaluated in a second over the last minute.',
     ({ blocksPerSecond }) => blocksPerSecond,
   )
+  gaugeOf(
+    // One that stands still never ends, and Prometheus has a better word for that than infinity: no value.
+    () => backlog().filter(({ blocksPerSecond }) => blocksPerSecond > 0),
+    'blockmill_backfill_eta_seconds',
+    'Time that running back-fills still take at the speed of the last minute; no value while they stand still.',
+    ({ blocks, blocksPerSecond }) => blocks / blocksPerSecond,
+  )
   const chainResets = new Counter({
     name: 'blockmill_chain_resets_total',
     help: 'Changes to another endpoint, because no new head was seen for too long.',
@@ -147,6 +156,12 @@ export function createSchedulerMetrics({
     labelNames: ['chain', 'task'],
     registers,
   })
+  const reconciled = new Counter({
+    name: 'blockmill_reconciled_tasks_total',
+    help: 'Tasks that were published again because their message was gone.',
+    labelNames: ['chain', 'task', 'queue'],
+    registers,
+  })
   const coverageWrite = new Histogram({
     name: 'blockmill_coverage_write_seconds',
     help: 'Time of one coverage write, the waiting for its lock included.',
@@ -174,6 +189,7 @@ export function createSchedulerMetrics({
     scheduled: ({ task, queue, lane, cause, items }) =>
       scheduled.inc({ chain, task, queue, lane, cause }, items.length),
     conditionFailed: (task) => conditionErrors.inc({ chain, task }),
+    reconciled: ({ task, queue }) => reconciled.inc({ chain, task, queue }),
     coverageWrite: { startTimer: () => coverageWrite.startTimer({ chain }) },
     leading: (isLeading) => leader.set({ chain }, isLeading ? 1 : 0),
     monitorBehind: (isBehind) => monitorBehind.set({ chain }, isBehind ? 1 : 0),

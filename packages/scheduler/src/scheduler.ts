@@ -35,6 +35,7 @@ import { createSql, type Sql } from './sql.ts'
 import { syncTasks } from './synced-tasks.ts'
 import { unlessAborted } from './unless-aborted.ts'
 import { pause } from './wake-up.ts'
+import { registerWorkQueueMetrics } from './work-queue-metrics.ts'
 
 /** How a scheduler is set up. */
 export interface SchedulerConfig extends ReconcilerConfig {
@@ -108,7 +109,7 @@ export class Scheduler {
   #running: Promise<void> | undefined
 
   constructor(options: SchedulerOptions) {
-    const { broker, config, database, logger, metrics, chain } = options
+    const { broker, config, database, logger, metrics, chain, registry } = options
     this.#options = options
     this.#sql = createSql(database)
     this.#store = createCoverageStore({ sql: this.#sql, chain: config.chain })
@@ -118,6 +119,8 @@ export class Scheduler {
       heights: () => this.#heights(),
       backlog: () => this.#leadership?.backfillBacklog() ?? [],
     })
+    const queues = queuesOf(registry.list().map(({ definition }) => definition))
+    registerWorkQueueMetrics({ registry: metrics, broker, queues })
     this.#pressure = createQueuePressure({
       broker,
       window: config.queueWindow ?? 10_000,
@@ -203,9 +206,8 @@ export class Scheduler {
 
   async #declareQueues(tasks: readonly AnyTaskDefinition[]): Promise<void> {
     const { broker } = this.#options
-    const queues = new Set([DEFAULT_QUEUE, ...tasks.flatMap(({ queue, backfill }) => [queue, backfill.queue])])
     // Before the broker is started it only takes note; it declares them on every connection that it opens.
-    for (const queue of queues) await broker.declare(broker.topology.work(queue))
+    for (const queue of queuesOf(tasks)) await broker.declare(broker.topology.work(queue))
   }
 
   async #run(tasks: readonly AnyTaskDefinition[], headsAtStart: Heads): Promise<void> {
@@ -216,7 +218,13 @@ export class Scheduler {
     const lease = { sql: this.#sql, chain, holder, logger, ...(leaseTtlMs !== undefined && { ttlMs: leaseTtlMs }) }
     const { now = Date.now } = this.#options
     // One for all of its leaderships, because it remembers what it has published.
-    this.#reconciler = createSchedulerReconciler({ ...this.#options, sql: this.#sql, definitions: tasks, now })
+    this.#reconciler = createSchedulerReconciler({
+      ...this.#options,
+      metrics: this.#metrics,
+      sql: this.#sql,
+      definitions: tasks,
+      now,
+    })
     while (!signal.aborted) {
       try {
         await leadWhileHeld(lease, signal, (token, lost) =>
@@ -317,4 +325,9 @@ export class Scheduler {
       lagSeconds: this.#watcher.lagSeconds(head, height),
     }))
   }
+}
+
+/** Queues that tasks are published to. */
+function queuesOf(tasks: readonly AnyTaskDefinition[]): readonly string[] {
+  return [...new Set([DEFAULT_QUEUE, ...tasks.flatMap(({ queue, backfill }) => [queue, backfill.queue])])]
 }

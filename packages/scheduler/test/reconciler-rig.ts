@@ -26,6 +26,7 @@ import { afterAll, beforeAll, beforeEach, onTestFinished } from 'vitest'
 import { createOverdueStore } from '../src/reconciler/overdue-store.ts'
 import { createQueueSurvey } from '../src/reconciler/queue-survey.ts'
 import { createReconciler, type ReconcilerOptions } from '../src/reconciler/reconciler.ts'
+import { createSchedulerMetrics } from '../src/scheduler-metrics.ts'
 import { createSql } from '../src/sql.ts'
 import { migratedDatabase, open } from './migrated-database.ts'
 
@@ -176,7 +177,8 @@ export function reconcilerRig() {
     })
     const control = createControl({ broker, logger, waitMs: 200 })
     onTestFinished(() => control.close())
-    const metrics = createMetrics('scheduler')
+    const registry = createMetrics('scheduler')
+    const metrics = createSchedulerMetrics({ registry, chain: 'dev', heights: () => [], backlog: () => [] })
     const definitions = [defineTask({ name: 'a', run: () => null })]
     const created = createReconciler({
       chain: 'dev',
@@ -194,7 +196,7 @@ export function reconcilerRig() {
       ...changes,
     })
     const signal = new AbortController().signal
-    return { pass: () => created.pass(signal), metrics, lines, created }
+    return { pass: () => created.pass(signal), registry, lines, created }
   }
 
   return {

@@ -31,7 +31,7 @@ describe('the reconciler', () => {
     })
     await Promise.all(numbers.map((number) => publish(message(number))))
     await drain(topology.monitorQueue)
-    const { pass, metrics } = reconciler()
+    const { pass, registry } = reconciler()
     expect(await pass(), 'they still wait').toBe(0)
     await purge(work())
     await waitFor(async () => (await ready(work())) === 0, { describe: 'the queue to be empty' })
@@ -49,7 +49,7 @@ describe('the reconciler', () => {
     })
     expect(await pass(), 'they were published a moment ago').toBe(0)
     expect(await ready(topology.monitorQueue), 'the record is left as it is').toBe(0)
-    expect(await metrics.metrics()).toContain(
+    expect(await registry.metrics()).toContain(
       `blockmill_reconciled_tasks_total{chain="dev",task="a",queue="${queue()}",service="scheduler"} 30`,
     )
   })

@@ -5,16 +5,15 @@ import {
   type ControlReply,
   type Logger,
   lostMessage,
-  type Metrics,
   type RecordedTask,
   RetryableError,
   TASK_MESSAGE_TYPE,
   type TaskMessage,
   taskMessageCodec,
 } from '@blockmill/core'
-import { Counter } from 'prom-client'
 
 import { failureFields } from '../failure-fields.ts'
+import type { SchedulerMetrics } from '../scheduler-metrics.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import { pause } from '../wake-up.ts'
 import type { OverdueQuestion, OverdueStore, QueueLane } from './overdue-store.ts'
@@ -35,7 +34,7 @@ export interface ReconcilerOptions {
   readonly control: Pick<Control, 'stats'>
   readonly store: OverdueStore
   readonly logger: Logger
-  readonly metrics: Metrics
+  readonly metrics: Pick<SchedulerMetrics, 'reconciled'>
   /** How long a task must have waited in vain. */
   readonly afterMs: number
   /** Between two passes. */
@@ -77,7 +76,6 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
 
 class LostMessageReconciler implements Reconciler {
   readonly #options: ReconcilerOptions
-  readonly #reconciled: Counter<'chain' | 'task' | 'queue'>
   readonly #names: ReadonlySet<string>
   /** When tasks were published again, in Unix milliseconds. */
   readonly #published = new Map<string, number>()
@@ -88,12 +86,6 @@ class LostMessageReconciler implements Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options
     this.#names = new Set(options.definitions.map(({ name }) => name))
-    this.#reconciled = new Counter({
-      name: 'blockmill_reconciled_tasks_total',
-      help: 'Tasks that were published again because their message was gone.',
-      labelNames: ['chain', 'task', 'queue'],
-      registers: [options.metrics],
-    })
   }
 
   async run(stopping: AbortSignal, abandoned: AbortSignal): Promise<void> {
@@ -209,7 +201,7 @@ class LostMessageReconciler implements Reconciler {
   }
 
   async #publish(message: TaskMessage): Promise<void> {
-    const { broker, chain, now } = this.#options
+    const { broker, metrics, now } = this.#options
     const { publisher, topology } = broker
     const [item] = message.items
     await publisher.publish({
@@ -220,7 +212,7 @@ class LostMessageReconciler implements Reconciler {
       ...(item !== undefined && { messageId: item.id }),
     })
     if (item !== undefined) this.#published.set(item.id, now())
-    this.#reconciled.inc({ chain, task: message.task, queue: message.queue })
+    metrics.reconciled(message)
   }
 
   #forgetPublished(nowMs: number): void {

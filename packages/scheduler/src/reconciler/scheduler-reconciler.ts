@@ -1,12 +1,6 @@
-import {
-  type AnyTaskDefinition,
-  type Broker,
-  createControl,
-  type Logger,
-  type Metrics,
-  SMALLEST_DELAY_MS,
-} from '@blockmill/core'
+import { type AnyTaskDefinition, type Broker, createControl, type Logger, SMALLEST_DELAY_MS } from '@blockmill/core'
 
+import type { SchedulerMetrics } from '../scheduler-metrics.ts'
 import type { Sql } from '../sql.ts'
 import { createOverdueStore } from './overdue-store.ts'
 import { createQueueSurvey } from './queue-survey.ts'
@@ -30,7 +24,7 @@ export interface SchedulerReconcilerOptions {
   readonly broker: Pick<Broker, 'publisher' | 'topology' | 'depth' | 'listen'>
   readonly sql: Sql
   readonly logger: Logger
-  readonly metrics: Metrics
+  readonly metrics: Pick<SchedulerMetrics, 'reconciled'>
   /** Unix milliseconds. */
   readonly now: () => number
 }
