@@ -197,7 +197,11 @@ it('never shows the keys of an endpoint, whatever goes wrong with it', async () 
   const server = await node({
     good: () => 1,
     bad() {
-      throw new JsonRpcError(1, `see wss://secret@host/secret?key=secret`)
+      throw new JsonRpcError(
+        1,
+        'see wss://secret@host/secret?key=secret: secret-path-1 of secret-word is no key',
+        'secret-query-1',
+      )
     },
     busy() {
       throw new JsonRpcError(429, 'Too Many Requests')
@@ -205,7 +209,7 @@ it('never shows the keys of an endpoint, whatever goes wrong with it', async () 
     never: () => new Promise(() => undefined),
   })
   const keyed = ({ port }: { readonly port: number }): string =>
-    `ws://secret-user:secret-word@127.0.0.1:${port}/v2/secret-path?key=secret-query`
+    `ws://secret-user:secret-word@127.0.0.1:${port}/v2/secret-path-1?key=secret-query-1`
   const wrong = await node({}, OTHER_GENESIS)
   const { connection, lines } = connectionTo([keyed(wrong), keyed(server)], {
     metrics,

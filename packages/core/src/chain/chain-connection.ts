@@ -83,10 +83,13 @@ const LONG_PAUSE_MS = 5_000
 
 /** Prepares a connection; nothing is opened before `start()`. Throws a `ConfigurationError` without endpoints. */
 export function createChainConnection(options: ChainConnectionOptions): ChainConnection {
-  return createLabelled(options, labelEndpoints(options.endpoints))
+  return createLabelledConnection(options, labelEndpoints(options.endpoints))
 }
 
-function createLabelled(options: ChainConnectionOptions, labels: ReadonlyMap<string, string>): ChainConnection {
+function createLabelledConnection(
+  options: ChainConnectionOptions,
+  labels: ReadonlyMap<string, string>,
+): ChainConnection {
   const {
     protocol,
     endpoints,
@@ -184,7 +187,7 @@ function createLabelled(options: ChainConnectionOptions, labels: ReadonlyMap<str
     const genesisHash = await connection.genesisHash()
     if (archive !== undefined) return archive
     if (isClosed) throw unreachable('The connection to the chain was closed.')
-    archive = createLabelled(
+    archive = createLabelledConnection(
       { ...options, endpoints: archiveEndpoints, archiveEndpoints: [], expectedGenesisHash: genesisHash },
       labelEndpoints(archiveEndpoints, ' (archive)'),
     )
