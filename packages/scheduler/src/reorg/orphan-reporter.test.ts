@@ -148,8 +148,9 @@ describe('the memory of recent tasks', () => {
   it('forgets those of the blocks that were scheduled first when it is full', () => {
     const recent = createRecentTasks(3)
     recent.add([message(1, 2), message(2), message(3)])
-    expect(recent.of('0x1')).toEqual([])
-    expect(recent.of('0x2')).toMatchObject([{ block: 2 }, { block: 2 }])
-    expect(recent.of('0x3')).toEqual([{ id: idOf(3), task: 'a', block: 3 }])
+    expect(recent.of(new Set(['0x1']))).toEqual([])
+    expect(recent.of(new Set(['0x2', '0x3']))).toMatchObject([{ block: 3 }, { block: 2 }, { block: 2 }])
+    recent.add([message(4, 5, 6)])
+    expect(recent.of(new Set(['0x3', '0x4']))).toEqual([{ id: idOf(4), task: 'a', block: 4, hash: '0x4' }])
   })
 })

@@ -72,9 +72,10 @@ export class OrphanReporter {
   async #reportAll(): Promise<boolean> {
     const { store, recent, names } = this.#options
     const replaced = this.#replaced
-    const remembered = replaced.flatMap(({ hash, generation }) =>
-      recent.of(hash).map((task) => ({ ...task, hash, generation, isLive: true })),
-    )
+    const generations = new Map(replaced.map(({ hash, generation }) => [hash, generation]))
+    const remembered = recent
+      .of(generations)
+      .map((task) => ({ ...task, generation: generations.get(task.hash) ?? 0, isLive: true }))
     await this.#publish(remembered)
     this.#replaced = this.#replaced.slice(replaced.length)
     await this.#publish(await store.tasksToOrphan(names()))

@@ -5,8 +5,6 @@ import type { RecentTask } from './recent-tasks.ts'
 
 /** A task on record whose block the chain has replaced, and whose record does not say so yet. */
 export interface TaskToOrphan extends RecentTask {
-  /** Hash of its block. */
-  readonly hash: string
   /** See `OrphanedBlock`. */
   readonly generation: number
   /** Whether it still waits or runs. */

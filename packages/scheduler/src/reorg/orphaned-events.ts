@@ -9,7 +9,7 @@ const EVENTS_PER_MESSAGE = 200
 const TASKS_PER_CANCEL = 1_000
 
 /** A task that is orphaned with its block. */
-export type OrphanedTask = RecentTask & Pick<OrphanedBlock, 'hash' | 'generation'>
+export type OrphanedTask = RecentTask & Pick<OrphanedBlock, 'generation'>
 
 export interface OrphanPorts {
   readonly chain: string

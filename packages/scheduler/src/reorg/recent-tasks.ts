@@ -1,6 +1,6 @@
 import type { TaskMessage } from '@blockmill/core'
 
-/** Most tasks that are remembered; those of the blocks that were scheduled first are forgotten first. */
+/** Most tasks that are remembered; those that were scheduled first are forgotten first. */
 const REMEMBERED = 50_000
 
 /** A task of a block that may be replaced. */
@@ -8,41 +8,33 @@ export interface RecentTask {
   readonly id: string
   readonly task: string
   readonly block: number
+  /** Hash of its block. */
+  readonly hash: string
 }
 
 /** What this process has lately scheduled for blocks on `latest`, and the monitor may not have recorded yet. */
 export interface RecentTasks {
   /** Called before the messages are published. */
   add(messages: readonly TaskMessage[]): void
-  /** The tasks of blocks with this hash. */
-  of(hash: string): readonly RecentTask[]
+  /** The tasks of blocks with these hashes. Looks at all that is remembered. */
+  of(hashes: { has(hash: string): boolean }): readonly RecentTask[]
 }
 
+/** A ring, because a map through which every block passes grows until the next full garbage collection. */
 export function createRecentTasks(remembered: number = REMEMBERED): RecentTasks {
-  const byHash = new Map<string, RecentTask[]>()
-  let count = 0
-
-  const forget = (): void => {
-    for (const [hash, tasks] of byHash) {
-      if (count <= remembered) return
-      byHash.delete(hash)
-      count -= tasks.length
-    }
-  }
+  const ring: RecentTask[] = []
+  let next = 0
 
   return {
     add(messages) {
       for (const { task, items } of messages) {
         for (const { id, block } of items) {
           if (block?.hash === undefined) continue
-          const tasks = byHash.get(block.hash) ?? []
-          tasks.push({ id, task, block: block.number })
-          byHash.set(block.hash, tasks)
-          count += 1
+          ring[next] = { id, task, block: block.number, hash: block.hash }
+          next = (next + 1) % remembered
         }
       }
-      forget()
     },
-    of: (hash) => byHash.get(hash) ?? [],
+    of: (hashes) => ring.filter(({ hash }) => hashes.has(hash)),
   }
 }
