@@ -2,19 +2,14 @@ import { setImmediate as turn } from 'node:timers/promises'
 
 import {
   type AnyTaskDefinition,
-  type BlockRange,
   type BlockSet,
   type AnyChainAccess,
   type ChainSource,
-  type ConditionBlock,
   type JsonObject,
 } from '@blockmill/core'
 
-import { blocksToEvaluate } from '../follower/blocks-to-evaluate.ts'
-import { conditionContext } from '../planner/condition-context.ts'
-import { type ConditionFailure, evaluateBlocks } from '../planner/evaluate-blocks.ts'
-import { type SettledEvaluation, settleAnswers } from '../planner/settle-answers.ts'
-import { unlessAborted } from '../unless-aborted.ts'
+import type { ConditionFailure } from '../planner/evaluate-blocks.ts'
+import { evaluateRange } from '../planner/evaluate-range.ts'
 
 /** Most matches of one step, after each of which other work gets its turn. */
 const MAX_MATCHES_PER_STEP = 10_000
@@ -58,7 +53,7 @@ export interface Matches {
  * @throws the signal's reason when it aborts; RetryableError `CHAIN_RPC_FAILED` when hashes cannot be read.
  */
 export async function countMatches(request: MatchRequest): Promise<Matches> {
-  const { blocks, list, signal, onBlocks } = request
+  const { definition, args, blocks, list, source, access, signal, onBlocks } = request
   let count = 0
   let first: number | null = null
   let last: number | null = null
@@ -68,11 +63,20 @@ export async function countMatches(request: MatchRequest): Promise<Matches> {
   for (const { from, to } of blocks) {
     for (let block = from; block <= to;) {
       signal.throwIfAborted()
-      const { matches, next, failure } = await evaluateStep(request, { from: block, to })
+      const range = { from: block, to }
+      const { matches, next, failure } = await evaluateRange({
+        source,
+        access,
+        definition,
+        args,
+        range,
+        maxMatches: MAX_MATCHES_PER_STEP,
+        signal,
+      })
       count += matches.length
-      first ??= matches[0] ?? null
-      last = matches.at(-1) ?? last
-      listed.push(...matches.slice(0, list - listed.length))
+      first ??= matches[0]?.number ?? null
+      last = matches.at(-1)?.number ?? last
+      listed.push(...matches.slice(0, list - listed.length).map(({ number }) => number))
       if (failure !== undefined) {
         failedCount += 1
         if (failures.length < MAX_FAILURES_TOLD) failures.push(failure)
@@ -85,28 +89,4 @@ export async function countMatches(request: MatchRequest): Promise<Matches> {
     }
   }
   return { count, first, last, listed, failedCount, failures }
-}
-
-async function evaluateStep(request: MatchRequest, range: BlockRange): Promise<SettledEvaluation> {
-  const { definition, args, access, signal } = request
-  const { range: known, blockAt } = await unlessAborted(blocksOf(request, range), signal)
-  const over = new AbortController()
-  try {
-    const evaluation = evaluateBlocks({
-      condition: definition.condition,
-      args,
-      range: known,
-      maxMatches: MAX_MATCHES_PER_STEP,
-      blockAt,
-      context: conditionContext(access, over.signal),
-    })
-    return await unlessAborted(settleAnswers(evaluation), signal)
-  } finally {
-    over.abort()
-  }
-}
-
-async function blocksOf({ definition, source }: MatchRequest, range: BlockRange) {
-  if (source !== undefined) return blocksToEvaluate(source, definition, range)
-  return { range, blockAt: (number: number): ConditionBlock => ({ number }) }
 }

@@ -10,14 +10,12 @@ import {
 import { failureFields } from '../failure-fields.ts'
 import type { BlockClaim, TaskCoverage } from '../coverage/task-coverage.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
-import { conditionContext } from '../planner/condition-context.ts'
-import { type ConditionFailure, evaluateBlocks } from '../planner/evaluate-blocks.ts'
+import type { ConditionFailure } from '../planner/evaluate-blocks.ts'
+import { evaluateRange } from '../planner/evaluate-range.ts'
 import { liveBlocks, lookbackBlocks, nextLiveBlock } from '../planner/next-blocks.ts'
 import { planMessages } from '../planner/plan-messages.ts'
-import { settleAnswers } from '../planner/settle-answers.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import { createWakeUp } from '../wake-up.ts'
-import { blocksToEvaluate } from './blocks-to-evaluate.ts'
 import type { FollowerPorts } from './follower-ports.ts'
 import { publishTasks } from './publish-tasks.ts'
 import { createSetbacks } from './setbacks.ts'
@@ -149,38 +147,26 @@ export class ArgsFollower {
   }
 
   async #schedule({ cause, range }: Work, claim: BlockClaim): Promise<ConditionFailure | undefined> {
-    const { abandoned, broker, source } = this.#ports
+    const { abandoned, access, broker, source } = this.#ports
     await unlessAborted(broker.publisher.drained(), abandoned)
-    const blocks = await unlessAborted(blocksToEvaluate(source, this.#definition, range), abandoned)
-    const { matches, next, failure } = await this.#evaluate(blocks.range, blocks.blockAt)
+    const { matches, next, failure } = await evaluateRange({
+      source,
+      access,
+      definition: this.#definition,
+      args: this.#coverage.args,
+      range,
+      maxMatches: MAX_TASKS_PER_STEP,
+      signal: abandoned,
+    })
     const evaluated = { from: range.from, to: next - 1 }
     if (next > range.from) claim.assertCurrent(evaluated)
-    await this.#publish(cause, matches.map(blocks.blockAt))
+    await this.#publish(cause, matches)
     if (next > range.from) {
       await unlessAborted(claim.add(evaluated), abandoned)
       // Something worked: the next failure is the first of its own.
       this.#setbacks.clear(cause)
     }
     return failure
-  }
-
-  async #evaluate(range: BlockRange, blockAt: (number: number) => ConditionBlock) {
-    const { abandoned, access } = this.#ports
-    const { condition } = this.#definition
-    const over = new AbortController()
-    try {
-      const evaluation = evaluateBlocks({
-        condition,
-        args: this.#coverage.args,
-        range,
-        maxMatches: MAX_TASKS_PER_STEP,
-        blockAt,
-        context: conditionContext(access, over.signal),
-      })
-      return await unlessAborted(settleAnswers(evaluation), abandoned)
-    } finally {
-      over.abort()
-    }
   }
 
   async #publish(cause: Cause, blocks: readonly ConditionBlock[]): Promise<void> {

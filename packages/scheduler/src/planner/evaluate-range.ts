@@ -7,14 +7,15 @@ import type {
   JsonObject,
 } from '@blockmill/core'
 
-import { blocksToEvaluate } from '../follower/blocks-to-evaluate.ts'
+import { blocksToEvaluate } from './blocks-to-evaluate.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import { conditionContext } from './condition-context.ts'
 import { evaluateBlocks } from './evaluate-blocks.ts'
 import { type SettledEvaluation, settleAnswers } from './settle-answers.ts'
 
 export interface RangeToEvaluate {
-  readonly source: Pick<ChainSource, 'hashes'>
+  /** Where tasks on the `latest` head get the hashes of blocks from; without it, they are told none. */
+  readonly source: Pick<ChainSource, 'hashes'> | undefined
   /** What conditions read the chain through. */
   readonly access: AnyChainAccess | undefined
   readonly definition: AnyTaskDefinition

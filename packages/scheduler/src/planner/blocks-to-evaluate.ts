@@ -7,7 +7,7 @@ import {
   RetryableError,
 } from '@blockmill/core'
 
-import { firstPeriodicBlock } from '../planner/evaluate-blocks.ts'
+import { firstPeriodicBlock } from './evaluate-blocks.ts'
 
 /** Most blocks whose hashes are asked for in one request. */
 const MAX_HASHES = 256
@@ -21,15 +21,16 @@ export interface BlocksToEvaluate {
 /**
  * On the `finalized` head a block is its number. On `latest` it is its number and hash, which are asked for: those of all
  * blocks, or of the matches where the condition is periodic. So the range may get shorter; it starts where it started.
+ * Without a source, a block is its number everywhere.
  *
  * @throws RetryableError when the hashes cannot be read, or the endpoint that answers does not have the first block yet.
  */
 export async function blocksToEvaluate(
-  source: Pick<ChainSource, 'hashes'>,
+  source: Pick<ChainSource, 'hashes'> | undefined,
   { head, condition }: AnyTaskDefinition,
   range: BlockRange,
 ): Promise<BlocksToEvaluate> {
-  if (head === 'finalized') return { range, blockAt: (number) => ({ number }) }
+  if (head === 'finalized' || source === undefined) return { range, blockAt: (number) => ({ number }) }
   const { numbers, to } = isPeriodic(condition)
     ? matchesWithin(range, condition.period, condition.offset)
     : everyBlockWithin(range)
