@@ -1,16 +1,18 @@
 import type { Broker, Database } from '@blockmill/core'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
-import type { Snapshot, Statistics } from '../statistics/statistics.ts'
+import type { Statistics } from '../statistics/statistics.ts'
 import { backfillRoutes } from './backfill-routes.ts'
 import { coverageRoutes } from './coverage-routes.ts'
 import { deadRoutes } from './dead-routes.ts'
+import { eventRoutes } from './event-routes.ts'
 import { failureRoutes } from './failure-routes.ts'
 import { listTasks } from './list-tasks.ts'
-import { StatsSchema, type StatsView, WorkerListSchema } from './monitor-schemas.ts'
+import { StatsSchema, WorkerListSchema } from './monitor-schemas.ts'
 import { ProblemSchema, sendProblem } from './problem.ts'
 import { readTask } from './read-task.ts'
 import { readWorkers } from './read-workers.ts'
+import { statsView } from './stats-view.ts'
 import { TaskDetailSchema, TaskListQuerySchema, TaskListSchema, TaskParamsSchema } from './task-schemas.ts'
 
 /** What the API answers from. */
@@ -34,6 +36,7 @@ export interface ApiPorts {
  * | `GET /workers` | workers and what they run |
  * | `/backfills` | see `backfillRoutes` |
  * | `/dead` | see `deadRoutes` |
+ * | `GET /events` | see `eventRoutes` |
  * | `GET /failures` | see `failureRoutes` |
  */
 export function apiRoutes({ database, statistics, broker, now }: ApiPorts): FastifyPluginAsyncTypebox {
@@ -75,36 +78,18 @@ export function apiRoutes({ database, statistics, broker, now }: ApiPorts): Fast
         const snapshot = statistics.latest()
         if (snapshot === undefined)
           return sendProblem(reply, 503, 'The totals have not been read yet. Try again later.')
-        return statsOf(snapshot, now())
+        return statsView(snapshot, now())
       },
     )
     await app.register(coverageRoutes({ database }))
     await app.register(backfillRoutes({ database, now }))
     await app.register(failureRoutes({ database }))
     await app.register(deadRoutes({ database, broker, now }))
+    await app.register(eventRoutes({ database, statistics, now }))
     app.get(
       '/workers',
       { schema: { summary: 'Workers and what they run', response: { 200: WorkerListSchema } } },
       async () => ({ workers: await readWorkers(database, now()) }),
     )
-  }
-}
-
-function statsOf({ at, totals, tasks, rates, oldestWaiting }: Snapshot, now: Date): StatsView {
-  return {
-    at: at.toISOString(),
-    totals,
-    tasks: [...tasks],
-    rates: {
-      windowSeconds: rates.windowSeconds,
-      scheduledPerSecond: rates.scheduled,
-      finishedPerSecond: rates.finished,
-    },
-    oldestWaiting: oldestWaiting && {
-      id: oldestWaiting.id,
-      name: oldestWaiting.name,
-      scheduledAt: oldestWaiting.scheduledAt.toISOString(),
-      ageSeconds: Math.max(0, (now.getTime() - oldestWaiting.scheduledAt.getTime()) / 1_000),
-    },
   }
 }
