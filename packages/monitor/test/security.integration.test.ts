@@ -435,6 +435,21 @@ describe('what is no request that can be answered', () => {
     await expectProblem(ask({ ...options, headers: bearer(OPERATOR) }), status)
   })
 
+  it('is one whose statement takes too long, and the rest goes on', async () => {
+    const hasty = openDatabase({ url, logger, queryTimeoutMs: 300 })
+    const other = await create({ viewerTokens: [VIEWER] }, { database: hasty })
+    try {
+      await database.withTransaction(async (query) => {
+        await query('lock table blockmill.task in access exclusive mode')
+        await expectProblem(ask({ url: '/api/v1/tasks', headers: bearer(VIEWER) }, other), 503, 'does not answer')
+      })
+      expect(await ask({ url: '/api/v1/tasks', headers: bearer(VIEWER) }, other)).toMatchObject({ status: 200 })
+    } finally {
+      await other.close()
+      await hasty.close()
+    }
+  })
+
   it('is asked for without a body by HEAD, and has the same headers', async () => {
     const { status, text, headers } = await ask({ method: 'HEAD', url: '/api/v1/tasks', headers: bearer(VIEWER) })
     expect({ status, text }).toEqual({ status: 200, text: '' })

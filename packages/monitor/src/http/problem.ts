@@ -52,7 +52,7 @@ export function addProblemHandlers(app: FastifyInstance, { logger, methodsOf }: 
     }
     logger.error({ err: error, route: request.routeOptions.url }, 'a request failed')
     if (isDatabaseError(error) && databaseFailure(error) === 'unavailable') {
-      return sendProblem(reply, 503, 'The database cannot be reached at the moment. Try again later.')
+      return sendProblem(reply, 503, 'The database does not answer at the moment. Try again later.')
     }
     return sendProblem(reply, 500, 'Something went wrong here. The log of the monitor says what.')
   })
@@ -76,5 +76,5 @@ function describe(keyword: string, message: string, params: Record<string, unkno
 
 /** Errors of the server have an SQLSTATE; those of the connection come from `pg` or from Node's sockets. */
 function isDatabaseError(error: Error): boolean {
-  return 'severity' in error || 'syscall' in error || /connect|connection|database/i.test(error.message)
+  return 'severity' in error || 'syscall' in error || /connect|database|query read timeout/i.test(error.message)
 }
