@@ -312,6 +312,13 @@ describe('everything that is served', () => {
       '/api/v1/dead/replay',
       '/api/v1/dead/purge',
       '/api/v1/workers',
+      '/api/v1/workers/{name}/shutdown',
+      '/api/v1/workers/{name}/ping',
+      '/api/v1/queues',
+      '/api/v1/queues/{name}',
+      '/api/v1/queues/{name}/pause',
+      '/api/v1/queues/{name}/resume',
+      '/api/v1/queues/{name}/purge',
       '/api/v1/audit',
     ])
   })

@@ -51,6 +51,13 @@ export interface Broker {
    * @throws RetryableError `BROKER_UNREACHABLE` when there is no connection.
    */
   depth(queue: string): Promise<QueueDepth | undefined>
+  /**
+   * Drops the messages that are ready in a queue; those that consumers hold stay. Returns how many there were; `undefined`
+   * when the queue does not exist.
+   *
+   * @throws RetryableError `BROKER_UNREACHABLE` when there is no connection.
+   */
+  purge(queue: string): Promise<number | undefined>
   /** True while both connections are open and publishing is not blocked by a broker alarm. */
   isReady(): boolean
   /**

@@ -11,7 +11,7 @@ import type { ConsumeOptions, Subscription } from './consumer.ts'
 import { type Declaration, declarationKey, declareOn, listDeclarations } from './declare.ts'
 import { declareListenerQueue, type Listener, LISTENER_PREFETCH, type ListenOptions } from './listener.ts'
 import { type ConnectionRole, ManagedConnection } from './managed-connection.ts'
-import { queueDepth } from './queue-depth.ts'
+import { purgeQueue, queueDepth } from './queue-depth.ts'
 import { QueueSubscription, type QueueSubscriptionOptions } from './queue-subscription.ts'
 import { RECONNECT_RANGE, type ReconnectRange } from '../service/reconnect-delay.ts'
 import type { Declarations, Topology } from './topology.ts'
@@ -151,6 +151,10 @@ class AmqpBroker implements Broker {
 
   depth(queue: string): Promise<QueueDepth | undefined> {
     return queueDepth(this.#connections.consume.connection, queue)
+  }
+
+  purge(queue: string): Promise<number | undefined> {
+    return purgeQueue(this.#connections.consume.connection, queue)
   }
 
   isReady(): boolean {

@@ -1,4 +1,4 @@
-import type { Broker, Database } from '@blockmill/core'
+import type { Broker, Database, Logger } from '@blockmill/core'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 import type { Statistics } from '../statistics/statistics.ts'
@@ -8,12 +8,13 @@ import { deadRoutes } from './dead-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import { failureRoutes } from './failure-routes.ts'
 import { listTasks } from './list-tasks.ts'
-import { StatsSchema, WorkerListSchema } from './monitor-schemas.ts'
+import { StatsSchema } from './monitor-schemas.ts'
 import { ProblemSchema, sendProblem } from './problem.ts'
+import { queueRoutes } from './queue-routes.ts'
 import { readTask } from './read-task.ts'
-import { readWorkers } from './read-workers.ts'
 import { statsView } from './stats-view.ts'
 import { TaskDetailSchema, TaskListQuerySchema, TaskListSchema, TaskParamsSchema } from './task-schemas.ts'
+import { workerRoutes } from './worker-routes.ts'
 
 /** What the API answers from. */
 export interface ApiPorts {
@@ -21,6 +22,7 @@ export interface ApiPorts {
   readonly statistics: Pick<Statistics, 'latest'>
   /** What orders go through; without it, those that need the broker are refused. */
   readonly broker?: Broker
+  readonly logger: Logger
   readonly now: () => Date
 }
 
@@ -33,13 +35,14 @@ export interface ApiPorts {
  * | `GET /tasks/:id` | one task with its result and all attempts |
  * | `GET /stats` | totals by state and task, rates, the oldest waiting task |
  * | `GET /coverage`, `GET /gaps` | see `coverageRoutes` |
- * | `GET /workers` | workers and what they run |
+ * | `/workers` | see `workerRoutes` |
+ * | `/queues` | see `queueRoutes` |
  * | `/backfills` | see `backfillRoutes` |
  * | `/dead` | see `deadRoutes` |
  * | `GET /events` | see `eventRoutes` |
  * | `GET /failures` | see `failureRoutes` |
  */
-export function apiRoutes({ database, statistics, broker, now }: ApiPorts): FastifyPluginAsyncTypebox {
+export function apiRoutes({ database, statistics, broker, logger, now }: ApiPorts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get(
       '/tasks',
@@ -86,10 +89,7 @@ export function apiRoutes({ database, statistics, broker, now }: ApiPorts): Fast
     await app.register(failureRoutes({ database }))
     await app.register(deadRoutes({ database, broker, now }))
     await app.register(eventRoutes({ database, statistics, now }))
-    app.get(
-      '/workers',
-      { schema: { summary: 'Workers and what they run', response: { 200: WorkerListSchema } } },
-      async () => ({ workers: await readWorkers(database, now()) }),
-    )
+    await app.register(workerRoutes({ database, broker, logger, now }))
+    await app.register(queueRoutes({ database, broker, now }))
   }
 }

@@ -232,6 +232,7 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
       const queue = queues.get(name)?.queue
       return queue && { messages: queue.ready.length, consumers: queue.consumers }
     },
+    purge: async (name) => queues.get(name)?.queue.ready.splice(0).length,
     isReady: () => connected,
     async stop() {
       for (const timer of timers) clearTimeout(timer)
