@@ -7,6 +7,7 @@ import {
   type Head,
   HEADS,
   RetryableError,
+  unlessAborted,
 } from '@blockmill/core'
 
 import { failureFields } from './failure-fields.ts'
@@ -26,7 +27,6 @@ import type { ResolvedArgs } from './planner/resolve-args.ts'
 import type { Reconciler } from './reconciler/reconciler.ts'
 import { createLatestBranch, type LatestBranch, type LatestBranchPorts } from './reorg/latest-branch.ts'
 import type { BackfillBacklog, SchedulerMetrics } from './scheduler-metrics.ts'
-import { unlessAborted } from './unless-aborted.ts'
 import { pause } from './wake-up.ts'
 
 export interface LeadershipOptions

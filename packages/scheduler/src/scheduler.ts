@@ -13,6 +13,7 @@ import {
   RetryableError,
   type TaskRegistry,
   waitForDatabase,
+  unlessAborted,
 } from '@blockmill/core'
 
 import { createBackfillStore } from './backfill/backfill-store.ts'
@@ -33,7 +34,6 @@ import { createOrphanStore } from './reorg/orphan-store.ts'
 import { createSchedulerMetrics, type SchedulerMetrics, type TaskHeight } from './scheduler-metrics.ts'
 import { createSql, type Sql } from './sql.ts'
 import { syncTasks } from './synced-tasks.ts'
-import { unlessAborted } from './unless-aborted.ts'
 import { pause } from './wake-up.ts'
 import { registerWorkQueueMetrics } from './work-queue-metrics.ts'
 

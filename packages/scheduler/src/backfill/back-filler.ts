@@ -1,9 +1,15 @@
-import { type AnyTaskDefinition, type BackfillJob, difference, intersection, RetryableError } from '@blockmill/core'
+import {
+  type AnyTaskDefinition,
+  type BackfillJob,
+  difference,
+  intersection,
+  RetryableError,
+  unlessAborted,
+} from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
 import type { BackfillBacklog } from '../scheduler-metrics.ts'
-import { unlessAborted } from '../unless-aborted.ts'
 import { pause } from '../wake-up.ts'
 import { createBackfillPart } from './backfill-part.ts'
 import type { BackfillPorts, FillableCoverage } from './backfill-ports.ts'

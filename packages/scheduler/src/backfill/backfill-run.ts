@@ -7,6 +7,7 @@ import {
   RetryableError,
   setSize,
   type TaskMessage,
+  unlessAborted,
 } from '@blockmill/core'
 
 import { backoffMs } from '../backoff.ts'
@@ -16,7 +17,6 @@ import { publishTasks } from '../follower/publish-tasks.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
 import { evaluateRange } from '../planner/evaluate-range.ts'
 import { planMessages } from '../planner/plan-messages.ts'
-import { unlessAborted } from '../unless-aborted.ts'
 import { pause } from '../wake-up.ts'
 import type { BackfillPart } from './backfill-part.ts'
 import type { BackfillPorts } from './backfill-ports.ts'

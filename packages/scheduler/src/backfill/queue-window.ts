@@ -1,4 +1,5 @@
-import { unlessAborted } from '../unless-aborted.ts'
+import { unlessAborted } from '@blockmill/core'
+
 import { pause } from '../wake-up.ts'
 import { createPublishedItems } from './published-items.ts'
 

@@ -1,10 +1,9 @@
-import { type Logger, RetryableError } from '@blockmill/core'
+import { type Logger, RetryableError, unlessAborted } from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
 import { FENCE, fencedWrite, HELD } from '../lease/fence.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
 import type { Sql } from '../sql.ts'
-import { unlessAborted } from '../unless-aborted.ts'
 import { createWakeUp, pause } from '../wake-up.ts'
 import type { Heads } from './head-watcher.ts'
 

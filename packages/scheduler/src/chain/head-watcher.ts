@@ -1,8 +1,7 @@
-import type { BlockHeader, ChainSource, Head, Logger } from '@blockmill/core'
+import { type BlockHeader, type ChainSource, type Head, type Logger, unlessAborted } from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
 import type { SchedulerMetrics } from '../scheduler-metrics.ts'
-import { unlessAborted } from '../unless-aborted.ts'
 import { createWakeUp } from '../wake-up.ts'
 import { createHeadWatchdog, type HeadWatchdog } from './head-watchdog.ts'
 import { createHeadTimes, type HeadTimes } from './head-times.ts'

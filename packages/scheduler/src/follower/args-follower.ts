@@ -5,6 +5,7 @@ import {
   laneOf,
   rangeSize,
   RetryableError,
+  unlessAborted,
 } from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
@@ -14,7 +15,6 @@ import type { ConditionFailure } from '../planner/evaluate-blocks.ts'
 import { evaluateRange } from '../planner/evaluate-range.ts'
 import { liveBlocks, lookbackBlocks, nextLiveBlock } from '../planner/next-blocks.ts'
 import { planMessages } from '../planner/plan-messages.ts'
-import { unlessAborted } from '../unless-aborted.ts'
 import { createWakeUp } from '../wake-up.ts'
 import type { FollowerPorts } from './follower-ports.ts'
 import { publishTasks } from './publish-tasks.ts'

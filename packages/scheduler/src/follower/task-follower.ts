@@ -1,11 +1,10 @@
-import type { AnyTaskDefinition, JsonObject } from '@blockmill/core'
+import { type AnyTaskDefinition, type JsonObject, unlessAborted } from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
 import { backoffMs } from '../backoff.ts'
 import type { TaskCoverage } from '../coverage/task-coverage.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
 import { resolveArgs, type ResolvedArgs } from '../planner/resolve-args.ts'
-import { unlessAborted } from '../unless-aborted.ts'
 import { createWakeUp, pause } from '../wake-up.ts'
 import { ArgsFollower } from './args-follower.ts'
 import type { FollowerPorts } from './follower-ports.ts'

@@ -1,14 +1,14 @@
-import type {
-  AnyTaskDefinition,
-  BlockRange,
-  ChainSource,
-  ConditionBlock,
-  AnyChainAccess,
-  JsonObject,
+import {
+  type AnyTaskDefinition,
+  type BlockRange,
+  type ChainSource,
+  type ConditionBlock,
+  type AnyChainAccess,
+  type JsonObject,
+  unlessAborted,
 } from '@blockmill/core'
 
 import { blocksToEvaluate } from './blocks-to-evaluate.ts'
-import { unlessAborted } from '../unless-aborted.ts'
 import { conditionContext } from './condition-context.ts'
 import { evaluateBlocks } from './evaluate-blocks.ts'
 import { type SettledEvaluation, settleAnswers } from './settle-answers.ts'

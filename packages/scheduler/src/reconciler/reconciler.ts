@@ -10,11 +10,11 @@ import {
   TASK_MESSAGE_TYPE,
   type TaskMessage,
   taskMessageCodec,
+  unlessAborted,
 } from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
 import type { SchedulerMetrics } from '../scheduler-metrics.ts'
-import { unlessAborted } from '../unless-aborted.ts'
 import { pause } from '../wake-up.ts'
 import type { OverdueQuestion, OverdueStore, QueueLane } from './overdue-store.ts'
 import type { QueueSurvey } from './queue-survey.ts'

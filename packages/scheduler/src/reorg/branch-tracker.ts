@@ -1,10 +1,9 @@
-import { type BlockHeader, type ChainSource, type Logger, RetryableError } from '@blockmill/core'
+import { type BlockHeader, type ChainSource, type Logger, RetryableError, unlessAborted } from '@blockmill/core'
 
 import { backoffMs } from '../backoff.ts'
 import { failureFields } from '../failure-fields.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
 import type { SchedulerMetrics } from '../scheduler-metrics.ts'
-import { unlessAborted } from '../unless-aborted.ts'
 import { createWakeUp, pause } from '../wake-up.ts'
 import { blockAt, type Branch, type BranchBlock, keptFrom, relationOf, withoutGaps } from './branch.ts'
 import type { BranchStore, OrphanedBlock, RecordedBranch } from './branch-store.ts'

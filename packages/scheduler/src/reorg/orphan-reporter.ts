@@ -1,8 +1,7 @@
-import type { Logger } from '@blockmill/core'
+import { type Logger, unlessAborted } from '@blockmill/core'
 
 import { failureFields } from '../failure-fields.ts'
 import type { SchedulerMetrics } from '../scheduler-metrics.ts'
-import { unlessAborted } from '../unless-aborted.ts'
 import { createWakeUp } from '../wake-up.ts'
 import type { OrphanStore } from './orphan-store.ts'
 import { cancelOrphaned, type OrphanedTask, type OrphanPorts, publishOrphaned } from './orphaned-events.ts'
