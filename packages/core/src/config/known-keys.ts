@@ -1,3 +1,4 @@
+import type { Settings } from './define-settings.ts'
 import { devChainSettings } from './dev-chain-settings.ts'
 import { monitorSettings } from './monitor-settings.ts'
 import { schedulerSettings } from './scheduler-settings.ts'
@@ -12,7 +13,7 @@ const TEST_KEYS = ['BLOCKMILL_TEST_SERVICES']
  */
 export const KNOWN_KEYS: readonly string[] = [
   ...new Set([
-    ...[schedulerSettings, workerSettings, monitorSettings, devChainSettings].flatMap((settings) =>
+    ...[schedulerSettings, workerSettings, monitorSettings, devChainSettings].flatMap((settings: Settings) =>
       Object.values(settings).map((one) => one.key),
     ),
     ...TEST_KEYS,
