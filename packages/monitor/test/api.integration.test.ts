@@ -311,6 +311,7 @@ describe('everything that is served', () => {
       '/api/v1/dead/{id}/replay',
       '/api/v1/dead/replay',
       '/api/v1/dead/purge',
+      '/api/v1/events',
       '/api/v1/workers',
       '/api/v1/workers/{name}/shutdown',
       '/api/v1/workers/{name}/ping',
