@@ -9,7 +9,7 @@ import { type ConnectedEndpoint, createFailover } from './failover.ts'
 import type { JsonRpcSocket } from './json-rpc-socket.ts'
 import { labelEndpoints } from './redact-url.ts'
 import type { RequestTurn, TurnEnd } from './request-limiter.ts'
-import { isRateLimit } from './rpc-answer-error.ts'
+import { isRateLimit, RpcAnswerError } from './rpc-answer-error.ts'
 import { answerOf, isTimeout, unreachable } from './rpc-failure.ts'
 
 export interface ChainConnectionOptions {
@@ -205,7 +205,7 @@ function createLabelledConnection(
       } catch (error) {
         const answer = answerOf(error)
         if (answer === undefined || !protocol.isStateDiscarded(answer)) throw error
-        if (archiveEndpoints.length === 0) throw needsArchive(error)
+        if (archiveEndpoints.length === 0) throw needsArchive(error, answer)
         return (await openArchive()).send(method, params)
       }
     },
@@ -241,9 +241,11 @@ function turnEnd(error: unknown): TurnEnd {
   return isRateLimit(answer) ? { type: 'rate_limited', retryAfterMs: answer.retryAfterMs } : { type: 'answered' }
 }
 
-/** Keeps the answer as the cause, so that it is still known for what it is. */
-function needsArchive(error: unknown): RetryableError {
+/** The error with what to do about it, in its cause as well, of which viem makes its own errors. */
+function needsArchive(error: unknown, { code, message, retryAfterMs, data }: RpcAnswerError): RetryableError {
   const advice = 'Nodes keep the state of recent blocks only: name one that keeps all in CHAIN_ARCHIVE_URL.'
-  const text = error instanceof Error ? error.message.replace(/\.$/, '') : String(error)
-  return new RetryableError('CHAIN_RPC_FAILED', `${text}. ${advice}`, { cause: answerOf(error) })
+  const advised = (text: string): string => `${text.replace(/\.$/, '')}. ${advice}`
+  const text = advised(error instanceof Error ? error.message : String(error))
+  const cause = new RpcAnswerError(code, advised(message), retryAfterMs, data)
+  return new RetryableError('CHAIN_RPC_FAILED', text, { cause })
 }
