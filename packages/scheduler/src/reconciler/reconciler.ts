@@ -23,6 +23,8 @@ import type { QueueSurvey } from './queue-survey.ts'
 const SILENT_MS = 30_000
 /** The broker notices within about a minute that a worker is gone, and delivers again what it held: until then nothing is lost. */
 const MAY_HOLD_MS = 120_000
+/** After so many passes in a row, a record that knows nothing of a worker that answers is more than a moment behind. */
+const PASSES_BEHIND = 3
 /** Below every id. */
 const FIRST_ID = '00000000-0000-0000-0000-000000000000'
 
@@ -82,6 +84,8 @@ class LostMessageReconciler implements Reconciler {
   /** Reasons to leave a task alone that were logged. */
   readonly #told = new Set<string>()
   #after = FIRST_ID
+  /** Passes in a row in which a worker answered of which the record had not heard lately. */
+  #passesBehind = 0
 
   constructor(options: ReconcilerOptions) {
     this.#options = options
@@ -144,13 +148,24 @@ class LostMessageReconciler implements Reconciler {
       recorded.filter(({ lastSeenAt }) => lastSeenAt.getTime() >= silentSince).map(({ name }) => name),
     )
     const answered = new Set(workers.map(({ from }) => from))
-    // The record does not know yet of a worker that is there: it lags.
-    if (workers.some(({ from }) => !seen.has(from))) return []
+    if (this.#isRecordBehind([...answered].filter((name) => !seen.has(name)))) return []
     const busy = [
       ...recorded.filter(({ name }) => !answered.has(name)),
       ...workers.filter(({ buffered }) => buffered > 0),
     ].flatMap(({ queues }) => queues)
     return lanes.filter(({ queue }) => !busy.includes(queue))
+  }
+
+  /** The record does not know yet of workers that are there: it lags. When that lasts, somebody must look. */
+  #isRecordBehind(unheard: readonly string[]): boolean {
+    this.#passesBehind = unheard.length === 0 ? 0 : this.#passesBehind + 1
+    if (this.#passesBehind === PASSES_BEHIND) {
+      this.#options.logger.warn(
+        { workers: unheard },
+        'workers answer that the record has not heard of for half a minute: while their clocks are wrong, or no monitor records, tasks that wait in vain are left alone',
+      )
+    }
+    return unheard.length > 0
   }
 
   async #publishSome(
