@@ -209,6 +209,9 @@ export function createTaskFlow({
       settled.event.type,
       ran ? now() - attempt.startedAtMs : undefined,
     )
+    if (settled.event.type === 'succeeded') {
+      metrics.completed(unit.definition, unit.message.queue, unit.message.cause, now() - unit.scheduledAtMs)
+    }
     log.ended(settled.event)
   }
 

@@ -1,4 +1,4 @@
-import type { AnyTaskDefinition, Metrics, TaskEvent } from '@blockmill/core'
+import type { AnyTaskDefinition, Cause, Metrics, TaskEvent } from '@blockmill/core'
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { ChildEndReason } from './isolate/child-fate.ts'
 import { CHILD_KINDS, type ChildKind } from './isolate/child-pool.ts'
@@ -6,12 +6,17 @@ import { CHILD_KINDS, type ChildKind } from './isolate/child-pool.ts'
 /** Seconds, from handlers that do nothing to those that take an hour. */
 const DURATION_BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 3_600]
 
+/** Seconds, from a task that meets an idle worker to one that was retried for a day. */
+const CRITICAL_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 6, 12, 30, 60, 300, 600, 3_600, 21_600, 86_400]
+
 /** What a worker counts. */
 export interface WorkerMetrics {
   /** @param waitedMs since it was allowed to run. */
   started(definition: AnyTaskDefinition, queue: string, waitedMs: number): void
   /** @param tookMs absent for a task that expired before it started. */
   ended(definition: AnyTaskDefinition, queue: string, event: TaskEvent['type'], tookMs: number | undefined): void
+  /** A task succeeded. @param tookMs since it was scheduled, with every wait, retry and postpone. */
+  completed(definition: AnyTaskDefinition, queue: string, cause: Cause, tookMs: number): void
   stuck(): void
   /** A task could have been started but for its rate limit. */
   heldBack(definition: AnyTaskDefinition): void
@@ -63,6 +68,13 @@ export function createWorkerMetrics(
     'blockmill_task_queue_wait_seconds',
     'Time from when a task was allowed to run until it started; deliberate delays do not count.',
   )
+  const critical = new Histogram({
+    name: 'blockmill_task_critical_seconds',
+    help: 'Time from when a task was scheduled until it succeeded, with every wait, retry and postpone.',
+    labelNames: ['task', 'queue', 'cause'],
+    registers,
+    buckets: CRITICAL_BUCKETS,
+  })
   const stuck = new Counter({
     name: 'blockmill_worker_stuck_total',
     help: 'Handlers that ignored their aborted signal past the grace period.',
@@ -106,6 +118,8 @@ export function createWorkerMetrics(
   // Looking a labelled child up costs more than counting, so each task's are kept at hand.
   const createSeries = (task: string, queue: string) => {
     const labels = { task, queue }
+    // From the first start on, so that ratios of a task that has only failed have a divisor.
+    for (const ended of Object.values(endedCounters)) ended.inc(labels, 0)
     return { started: started.labels(labels), wait: wait.labels(labels), duration: duration.labels(labels), labels }
   }
   const seriesOf = ({ name }: AnyTaskDefinition, queue: string) => {
@@ -129,6 +143,8 @@ export function createWorkerMetrics(
       endedCounters[event]?.inc(of.labels)
       if (tookMs !== undefined) of.duration.observe(Math.max(0, tookMs) / 1_000)
     },
+    completed: ({ name }, queue, cause, tookMs) =>
+      critical.observe({ task: name, queue, cause }, Math.max(0, tookMs) / 1_000),
     stuck: () => stuck.inc(),
     childEnded: (kind, reason) => childrenEnded.inc({ kind, reason }),
     heldBack: ({ name }) => rateLimited.inc({ task: name }),

@@ -85,6 +85,27 @@ it('frees the slot of a handler that is stuck, and counts it', async () => {
   )
 })
 
+it('measures the critical time from when a task was scheduled, over its retries, and only when it succeeds', async () => {
+  const { publish, events, metrics } = await setUp(
+    ({ block, attempt }) => {
+      if (block.number === 2 || attempt === 1) throw new Error('boom')
+    },
+    { smallestDelayMs: 10 },
+    { retry: { maxAttempts: 2, backoff: { type: 'constant', pause: 10 } } },
+  )
+  const scheduledAt = new Date(Date.now() - 40_000).toISOString()
+  await publish(
+    message({ scheduledAt, cause: 'live', items: [item(1)] }),
+    message({ scheduledAt, cause: 'live', items: [item(2)], maxAttempts: 2 }),
+  )
+  await waitFor(() => events().length === 4, { describe: 'two attempts of each', ...inTime })
+  const text = await metrics.getSingleMetricAsString('blockmill_task_critical_seconds')
+  const labels = 'task="noop",queue="default",cause="live"'
+  expect(text).toContain(`blockmill_task_critical_seconds_count{${labels}} 1`)
+  expect(text).toContain(`blockmill_task_critical_seconds_bucket{le="30",${labels}} 0`)
+  expect(text).toContain(`blockmill_task_critical_seconds_bucket{le="60",${labels}} 1`)
+})
+
 it('counts what it does by task and queue', async () => {
   const { publish, worker, metrics } = await setUp(({ block }) => {
     if (block.number === 2) throw new Error('boom')
@@ -96,6 +117,7 @@ it('counts what it does by task and queue', async () => {
   expect(text).toContain(`blockmill_tasks_started_total${labels} 2`)
   expect(text).toContain(`blockmill_tasks_succeeded_total${labels} 1`)
   expect(text).toContain(`blockmill_tasks_retried_total${labels} 1`)
+  expect(text, 'there before the first one').toContain(`blockmill_tasks_failed_total${labels} 0`)
   expect(text).toContain(`blockmill_task_duration_seconds_count${labels} 2`)
   expect(text).toContain(`blockmill_task_queue_wait_seconds_count${labels} 2`)
   expect(text).toContain('blockmill_worker_slots_limit 4')
