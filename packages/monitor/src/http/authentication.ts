@@ -55,8 +55,8 @@ export function addAuthentication(app: FastifyInstance, { access, failedLogins, 
     }
     request.identity = access.identify(authorization)
     if (request.identity === undefined) {
-      failedLogins.count(request.ip)
-      logger.warn({ address: request.ip, method: request.method }, 'somebody sent wrong credentials')
+      const isNew = failedLogins.count(request.ip, authorization ?? '')
+      if (isNew) logger.warn({ address: request.ip }, 'somebody sent wrong credentials')
       return sendProblem(reply.header('www-authenticate', CHALLENGES), 401, 'The token is not one that is known here.')
     }
     if (neededRole(request) === 'operator' && request.identity.role !== 'operator') {

@@ -2,11 +2,13 @@ import { expect, test } from 'vitest'
 
 import { createFailedLogins } from './failed-logins.ts'
 
+let guesses = 0
+
 function create() {
   let ms = 0
   const logins = createFailedLogins(() => new Date(ms), { max: 3, windowMs: 60_000 })
   const fail = (address: string, times: number) => {
-    for (let n = 0; n < times; n += 1) logins.count(address)
+    for (let n = 0; n < times; n += 1) logins.count(address, `guess ${(guesses += 1)}`)
   }
   return { logins, fail, pass: (by: number) => (ms += by) }
 }
@@ -22,6 +24,13 @@ test('lets an address wait that failed too often, until its minute is over', () 
   pass(39_500)
   expect(logins.retryAfterSeconds('10.0.0.1')).toBeUndefined()
   fail('10.0.0.1', 2)
+  expect(logins.retryAfterSeconds('10.0.0.1')).toBeUndefined()
+})
+
+test('lets no address wait for a client that sends the same wrong token again and again', () => {
+  const { logins } = create()
+  expect(logins.count('10.0.0.1', 'Bearer old')).toBe(true)
+  for (let n = 0; n < 100; n += 1) expect(logins.count('10.0.0.1', 'Bearer old')).toBe(false)
   expect(logins.retryAfterSeconds('10.0.0.1')).toBeUndefined()
 })
 

@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 
 import { LRUCache } from 'lru-cache'
 
-/** How often one address may fail before it has to wait, and for how long. */
+/** How many different credentials one address may try before it has to wait, and for how long. */
 export interface FailedLoginLimits {
   readonly max: number
   readonly windowMs: number
@@ -17,16 +18,16 @@ const MAX_ADDRESSES = 10_000
 export interface FailedLogins {
   /** How many seconds an address has to wait, whatever it sends; `undefined` when it need not. */
   readonly retryAfterSeconds: (address: string) => number | undefined
-  /** Remembers that an address has sent credentials that are none. */
-  readonly count: (address: string) => void
+  /** Remembers credentials that are none. False when the address has sent the same before: that is an old client, no guess. */
+  readonly count: (address: string, credentials: string) => boolean
 }
 
 /**
- * An address that failed 20 times within a minute is refused for the rest of that minute, with valid tokens too: who may guess on
+ * An address that tried 20 wrong credentials within a minute is refused for the rest of that minute, with valid tokens too: who may guess on
  * would see which guess is right. Others are not touched. The 2^64 addresses of one IPv6 network count as one.
  */
 export function createFailedLogins(now: () => Date, { max, windowMs }: FailedLoginLimits = LIMITS): FailedLogins {
-  const failures = new LRUCache<string, { readonly count: number; readonly until: number }>({ max: MAX_ADDRESSES })
+  const failures = new LRUCache<string, { readonly tried: Set<string>; readonly until: number }>({ max: MAX_ADDRESSES })
   const current = (address: string) => {
     const found = failures.get(networkOf(address))
     return found !== undefined && found.until > now().getTime() ? found : undefined
@@ -35,13 +36,16 @@ export function createFailedLogins(now: () => Date, { max, windowMs }: FailedLog
   return {
     retryAfterSeconds(address) {
       const found = current(address)
-      if (found === undefined || found.count < max) return undefined
+      if (found === undefined || found.tried.size < max) return undefined
       return Math.ceil((found.until - now().getTime()) / 1_000)
     },
-    count(address) {
-      const found = current(address)
-      const until = found?.until ?? now().getTime() + windowMs
-      failures.set(networkOf(address), { count: (found?.count ?? 0) + 1, until })
+    count(address, credentials) {
+      const { tried, until } = current(address) ?? { tried: new Set<string>(), until: now().getTime() + windowMs }
+      // A wrong one may be a right one with a slip of the pen: none is kept.
+      const digest = createHash('sha256').update(credentials).digest('base64').slice(0, 12)
+      if (tried.has(digest)) return false
+      failures.set(networkOf(address), { tried: tried.add(digest), until })
+      return true
     },
   }
 }
