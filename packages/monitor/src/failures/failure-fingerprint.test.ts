@@ -42,7 +42,12 @@ describe('a normalised message', () => {
   })
 
   it('takes any text, and is quick for hostile ones', () => {
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), (message) => !/\d/.test(normalisedMessage(message))))
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(0xffff)).map((units) => String.fromCharCode(...units)),
+        (message) => !/\d/.test(normalisedMessage(message)),
+      ),
+    )
     const begun = performance.now()
     for (const part of ['"', "'", '`', ' "', '0x', 'a1', '1.', '-1', 'deadbeef-'])
       normalisedMessage(part.repeat(100_000))
