@@ -118,10 +118,13 @@ describe('a message that nobody can read', () => {
   })
 
   it('is kept or refused with its size, as the broker has it, when it is of 20 MiB', async () => {
-    const refusal = await publishBody(Buffer.alloc(20 * 1024 * 1024, ' ')).catch((error: unknown) => error)
+    const refusal = await publishBody(Buffer.alloc(20 * 1024 * 1024, ' ')).then(
+      () => undefined,
+      (error: Error) => error.message,
+    )
     // RabbitMQ takes at most 128 MiB up to 3.13, and 16 MiB from 4.0 on.
     if (refusal === undefined) expect(await letters(/20971520 bytes exceeds/)).toHaveLength(1)
-    else expect(String(refusal)).toContain('message size 20971520 is larger than configured max size')
+    else expect(refusal).toContain('message size 20971520 is larger than configured max size')
   })
 })
 

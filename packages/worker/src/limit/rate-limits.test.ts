@@ -41,12 +41,12 @@ const tasks = (
 describe('a rate limit', () => {
   it('holds no slot while a task waits, and lets the others pass', async () => {
     const ran: string[] = []
-    const { publish, worker } = await setUp({ limit: 1, per: '100ms' }, (name) => void ran.push(name), {
+    const { publish, worker } = await setUp({ limit: 1, per: '500ms' }, (name) => void ran.push(name), {
       concurrency: 1,
     })
     await publish(...tasks('limited', 3, { lane: 'high', priority: 0 }), ...tasks('free', 5))
-    await waitFor(() => ran.length === 6, { describe: 'the others to pass', ...inTime })
-    expect(ran).toEqual(['limited', ...Array.from({ length: 5 }, () => 'free')])
+    await waitFor(() => ran.length >= 6, { describe: 'the others to pass', ...inTime })
+    expect(ran.slice(0, 6)).toEqual(['limited', ...Array.from({ length: 5 }, () => 'free')])
     await worker.drain()
     expect(ran).toHaveLength(8)
   })
@@ -73,18 +73,18 @@ describe('a rate limit', () => {
   it('counts each item of a chunk', async () => {
     const starts: number[] = []
     const { publish, worker, events } = await setUp(
-      { limit: 2, per: '100ms' },
+      { limit: 2, per: '200ms' },
       () => void starts.push(performance.now()),
     )
     await publish(message({ task: 'limited', items: [1, 2, 3, 4, 5].map((number) => item(number)) }))
     await worker.drain()
     expect(events()).toHaveLength(5)
-    expect((starts[4] ?? 0) - (starts[0] ?? 0)).toBeGreaterThan(190)
+    expect((starts[4] ?? 0) - (starts[0] ?? 0)).toBeGreaterThan(300)
   })
 
   it('that is global counts the starts of all workers, and lets every task run', async () => {
     const starts: number[] = []
-    const rateLimit = { limit: 2, per: '100ms', scope: 'global' } as const
+    const rateLimit = { limit: 2, per: '200ms', scope: 'global' } as const
     const { publish, worker, broker, join } = await setUp(rateLimit, () => void starts.push(performance.now()))
     const limited = defineTask({ name: 'limited', rateLimit, run: () => void starts.push(performance.now()) })
     const other = join([limited], { queues: ['other'] })
@@ -93,7 +93,7 @@ describe('a rate limit', () => {
     await Promise.all([worker.drain(), other.drain()])
     await other.stop()
     expect(starts).toHaveLength(8)
-    for (const [index, start] of starts.entries()) expect((starts[index + 2] ?? Infinity) - start).toBeGreaterThan(80)
+    for (const [index, start] of starts.entries()) expect((starts[index + 2] ?? Infinity) - start).toBeGreaterThan(100)
     // One message for each start, and none for a task without a limit.
     expect(broker.published.filter(({ exchange }) => exchange === '')).toHaveLength(8)
   })
@@ -102,15 +102,15 @@ describe('a rate limit', () => {
     const starts: string[] = []
     const { publish, worker } = await setUp({ limit: 100, per: '1s' }, (name) => void starts.push(name), {
       queues: ['slow', 'fast'],
-      rateLimits: { slow: { limit: 1, perMs: 200, scope: 'worker' } },
+      rateLimits: { slow: { limit: 1, perMs: 500, scope: 'worker' } },
     })
     await publish(
       ...tasks('free', 1, { queue: 'slow' }),
       ...tasks('limited', 1, { queue: 'slow' }),
       ...tasks('free', 3, { queue: 'fast', from: 200 }),
     )
-    await waitFor(() => starts.length === 4, { describe: 'the fast queue', ...inTime })
-    expect(starts).toEqual(['free', 'free', 'free', 'free'])
+    await waitFor(() => starts.length >= 4, { describe: 'the fast queue', ...inTime })
+    expect(starts.slice(0, 4)).toEqual(['free', 'free', 'free', 'free'])
     await worker.drain()
     expect(starts.at(-1)).toBe('limited')
   })
