@@ -217,22 +217,29 @@ describe('the API while 100,000 tasks are deleted', () => {
       '/api/v1/stats',
     ]
 
-    const latencies: number[] = []
+    /** How long each request took until there were enough. */
+    const latencies = async (isEnough: (count: number) => boolean): Promise<number[]> => {
+      const all: number[] = []
+      while (!isEnough(all.length)) {
+        for (const path of paths) {
+          const begun = performance.now()
+          const { statusCode } = await app.inject({ url: path, headers: { host: '127.0.0.1:8080' } })
+          all.push(performance.now() - begun)
+          expect(statusCode).toBe(200)
+        }
+      }
+      return all.toSorted((a, b) => a - b)
+    }
+    const p99 = (sorted: readonly number[]): number => sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN
+
+    const usual = await latencies((count) => count >= 200)
     const done = new AbortController()
     const pruned = pruneTasks(database, { cutoff }).finally(() => done.abort())
-    for (; !done.signal.aborted;) {
-      for (const path of paths) {
-        const begun = performance.now()
-        const { statusCode } = await app.inject({ url: path, headers: { host: '127.0.0.1:8080' } })
-        latencies.push(performance.now() - begun)
-        expect(statusCode).toBe(200)
-      }
-    }
+    const meanwhile = await latencies(() => done.signal.aborted)
     expect(await pruned).toMatchObject({ deletedCount: 100_000 })
-    expect(latencies.length).toBeGreaterThan(50)
-    const p99 = latencies.toSorted((a, b) => a - b)[Math.floor(latencies.length * 0.99)] ?? Number.NaN
-    // Waiting for one batch would take that long; what is usual is a few milliseconds.
-    expect(p99).toBeLessThan(300)
+    expect(meanwhile.length).toBeGreaterThan(50)
+    // Waiting for one batch would take longer; on a machine with other work, everything does.
+    expect(p99(meanwhile)).toBeLessThan(Math.max(300, 10 * p99(usual)))
     expect(await rowsOf('task')).toBe(2_000)
   })
 })
