@@ -205,6 +205,24 @@ describe('who comes in', () => {
     expect(await ask({ method: 'HEAD', url: '/api/v1/audit', headers: bearer(VIEWER) })).toMatchObject({ status: 403 })
   })
 
+  it('holds for every route that there is', async () => {
+    const { body } = await get('/openapi.json')
+    const routes = Object.entries<object>(body.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => ({ path: path.replace(/\{\w+\}/g, idOfBlock(1)), method })),
+    )
+    expect(routes.length).toBeGreaterThan(10)
+    for (const { path, method } of routes.filter((one) => !one.path.startsWith('/health/'))) {
+      const to = { url: path, method: method.toUpperCase() as 'GET' }
+      await expectProblem(ask(to), 401)
+      if (method === 'get') continue
+      await expectProblem(ask({ ...to, headers: bearer(VIEWER) }), 403)
+      const form = { ...basic('operator', OPERATOR), 'content-type': 'application/x-www-form-urlencoded' }
+      await expectProblem(ask({ ...to, headers: form }), 415)
+      const origin = 'https://evil.example'
+      await expectProblem(ask({ ...to, headers: { ...basic('operator', OPERATOR), origin } }), 403)
+    }
+  })
+
   it('makes an address wait that guesses, and no other', async () => {
     const guarded = await create({ operatorTokens: [OPERATOR] }, { trustedProxies: ['127.0.0.1'] })
     const from = (address: string, token: string) =>
