@@ -1,3 +1,5 @@
+export { countTasks, selectTaskIds } from './actions/select-tasks.ts'
+export { actionFilter, actOnTasks } from './actions/task-action.ts'
 export {
   deleteDeadLetters,
   findDeadLetter,
@@ -15,6 +17,8 @@ export { retentionCutoff } from './retention/cutoff.ts'
 export { countPrunable, pruneTasks } from './retention/prune-tasks.ts'
 export { createAccess } from './security/access.ts'
 
+export type { TaskAction, TaskActionOptions, TaskActionPorts, TaskOutcome } from './actions/task-action.ts'
+export type { TaskFilter } from './http/task-filter.ts'
 export type { DeadLetterFilter, DeadLetterSummary, StoredDeadLetter } from './dead-letters/dead-letter-store.ts'
 export type { ReplayPorts, ReplayReport } from './dead-letters/replay-dead-letters.ts'
 export type { FailureFilter, FailureGroup, FailurePosition } from './failures/failure-groups.ts'

@@ -13,6 +13,7 @@ import { ProblemSchema, sendProblem } from './problem.ts'
 import { queueRoutes } from './queue-routes.ts'
 import { readTask } from './read-task.ts'
 import { statsView } from './stats-view.ts'
+import { taskActionRoutes } from './task-action-routes.ts'
 import { TaskDetailSchema, TaskListQuerySchema, TaskListSchema, TaskParamsSchema } from './task-schemas.ts'
 import { workerRoutes } from './worker-routes.ts'
 
@@ -40,6 +41,7 @@ export interface ApiPorts {
  * | `/backfills` | see `backfillRoutes` |
  * | `/dead` | see `deadRoutes` |
  * | `GET /events` | see `eventRoutes` |
+ * | `/tasks/:id/...`, `/tasks/actions`, `/operations` | see `taskActionRoutes` |
  * | `GET /failures` | see `failureRoutes` |
  */
 export function apiRoutes({ database, statistics, broker, logger, now }: ApiPorts): FastifyPluginAsyncTypebox {
@@ -89,6 +91,7 @@ export function apiRoutes({ database, statistics, broker, logger, now }: ApiPort
     await app.register(failureRoutes({ database }))
     await app.register(deadRoutes({ database, broker, now }))
     await app.register(eventRoutes({ database, statistics, now }))
+    await app.register(taskActionRoutes({ database, broker, now }))
     await app.register(workerRoutes({ database, broker, logger, now }))
     await app.register(queueRoutes({ database, broker, now }))
   }

@@ -1,0 +1,28 @@
+import type { Query } from '@blockmill/core'
+
+import { type TaskFilter, taskConditions } from '../http/task-filter.ts'
+
+/** How many tasks fit a filter, counted up to `limit`. */
+export async function countTasks(query: Query, filter: TaskFilter, limit: number): Promise<number> {
+  const conditions = taskConditions(filter)
+  const [row] = await query<{ count: number }>(
+    `select count(*) as count from (select from blockmill.task ${conditions.where()} limit ${limit}) as fitting`,
+    conditions.params,
+  )
+  return row?.count ?? 0
+}
+
+/** Ids of tasks that fit a filter, ascending, from behind `after` on. */
+export async function selectTaskIds(
+  query: Query,
+  filter: TaskFilter,
+  { after, limit }: { readonly after?: string | undefined; readonly limit: number },
+): Promise<string[]> {
+  const conditions = taskConditions(filter)
+  if (after !== undefined) conditions.add('id > ?::uuid', after)
+  const rows = await query<{ id: string }>(
+    `select id from blockmill.task ${conditions.where()} order by id limit ${limit}`,
+    conditions.params,
+  )
+  return rows.map(({ id }) => id)
+}
