@@ -74,7 +74,7 @@ export {
   toMultirange,
   union,
 } from './range/block-range.ts'
-export { everyBlock, everyNBlocks, isPeriodic, never } from './task/condition.ts'
+export { describeCondition, everyBlock, everyNBlocks, isPeriodic, never } from './task/condition.ts'
 export { defineTask, isTaskDefinition, MAX_CHUNK, MAX_RESULT_BYTES } from './task/define-task.ts'
 export { byteSize, formatBytes } from './task/byte-size.ts'
 export { ISOLATIONS } from './task/isolation.ts'

@@ -1,16 +1,7 @@
-import {
-  type ChainKind,
-  createLogger,
-  createSilentLogger,
-  createTaskRegistry,
-  defineTask,
-  everyBlock,
-  everyNBlocks,
-  never,
-} from '@blockmill/core'
+import { type ChainKind, createLogger, createSilentLogger, createTaskRegistry, defineTask } from '@blockmill/core'
 import { describe, expect, it } from 'vitest'
 
-import { describeCondition, syncTasks } from './synced-tasks.ts'
+import { syncTasks } from './synced-tasks.ts'
 
 const run = () => null
 
@@ -46,17 +37,5 @@ describe('syncTasks', () => {
     ])
     expect(names('substrate')).toEqual(['on-any', 'on-substrate'])
     expect(names(undefined)).toHaveLength(3)
-  })
-})
-
-describe('describeCondition', () => {
-  it.each([
-    [everyBlock, 'every block'],
-    [everyNBlocks(10), 'every 10 blocks'],
-    [everyNBlocks(10, { offset: 3 }), 'every 10 blocks, offset 3'],
-    [never, 'never by itself'],
-    [() => true, 'when its condition holds'],
-  ])('says when a task runs', (condition, text) => {
-    expect(describeCondition(condition)).toBe(text)
   })
 })

@@ -2,10 +2,8 @@ import {
   type ChainKind,
   isForChainKind,
   type AnyTaskDefinition,
-  type AnyCondition,
-  isPeriodic,
+  describeCondition,
   type Logger,
-  never,
   type TaskRegistry,
 } from '@blockmill/core'
 
@@ -34,13 +32,4 @@ export function syncTasks(
   }
   if (tasks.length === 0) logger.warn({ chain }, 'there is nothing to schedule: no task is for this chain')
   return tasks.map(({ definition }) => definition)
-}
-
-/** When a task runs, in words. */
-export function describeCondition(condition: AnyCondition): string {
-  if (condition === never) return 'never by itself'
-  if (!isPeriodic(condition)) return 'when its condition holds'
-  const { period, offset } = condition
-  if (period === 1) return 'every block'
-  return `every ${period} blocks${offset === 0 ? '' : `, offset ${offset}`}`
 }

@@ -1,8 +1,8 @@
 import {
   defineSettings,
+  describeCondition,
   discoverTasks,
   formatDuration,
-  isPeriodic,
   loadConfig,
   type RegisteredTask,
   schedulerSettings,
@@ -26,11 +26,11 @@ export function addTasksCommands(program: Command, setStatus: SetStatus): void {
     const { config } = await loadConfig(settings, { commandLine: settingValues(list, settings) })
     const found = (await discoverTasks(config.taskPackages)).list().map(describeTask)
     const table = textTable(
-      ['task', 'chains', 'runs for', 'arguments', 'queue', 'head', 'timeout', 'file'],
+      ['task', 'chains', 'runs', 'arguments', 'queue', 'head', 'timeout', 'file'],
       found.map((one) => [
         one.name,
         one.chainKind,
-        one.runsFor,
+        one.runs,
         one.arguments,
         one.queue,
         one.head,
@@ -47,7 +47,7 @@ function describeTask({ definition, file }: RegisteredTask) {
   return {
     name,
     chainKind,
-    runsFor: describeCondition(condition),
+    runs: describeCondition(condition),
     arguments: typeof args === 'function' ? 'computed' : `${args.length} ${args.length === 1 ? 'set' : 'sets'}`,
     queue,
     head,
@@ -55,10 +55,4 @@ function describeTask({ definition, file }: RegisteredTask) {
     timeout: timeoutMs === undefined ? null : formatDuration(timeoutMs),
     file,
   }
-}
-
-function describeCondition(condition: unknown): string {
-  if (!isPeriodic(condition)) return 'its condition'
-  const { period, offset } = condition
-  return period === 1 ? 'every block' : `every ${period} blocks${offset === 0 ? '' : ` from ${offset}`}`
 }

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { everyBlock, everyNBlocks, isPeriodic, never } from './condition.ts'
+import { describeCondition, everyBlock, everyNBlocks, isPeriodic, never } from './condition.ts'
 
 const blocks = (condition: (block: { number: number }) => boolean, count: number): number[] =>
   Array.from({ length: count }, (_, number) => number).filter((number) => condition({ number }))
@@ -43,4 +43,14 @@ it('knows which conditions step through blocks by themselves', () => {
 it('runs for every block, or for none', () => {
   expect(blocks(everyBlock, 3)).toEqual([0, 1, 2])
   expect(blocks(never, 3)).toEqual([])
+})
+
+it.each([
+  [everyBlock, 'every block'],
+  [everyNBlocks(10), 'every 10 blocks'],
+  [everyNBlocks(10, { offset: 3 }), 'every 10 blocks, offset 3'],
+  [never, 'never by itself'],
+  [() => true, 'when its condition holds'],
+])('tells in words when a task runs', (condition, text) => {
+  expect(describeCondition(condition)).toBe(text)
 })

@@ -68,3 +68,12 @@ function assertWhole(value: number, minimum: number, what: string): void {
     `${what} is ${value}; it must be a whole number from ${minimum} up.`,
   )
 }
+
+/** When a task with this condition runs, in words. */
+export function describeCondition(condition: AnyCondition): string {
+  if (condition === never) return 'never by itself'
+  if (!isPeriodic(condition)) return 'when its condition holds'
+  const { period, offset } = condition
+  if (period === 1) return 'every block'
+  return `every ${period} blocks${offset === 0 ? '' : `, offset ${offset}`}`
+}
