@@ -41,20 +41,26 @@ export interface FailurePosition {
 const DEFAULT_LIMIT = 50
 const MAX_MESSAGE = 500
 
-// Everything but the examples comes from one index, which holds failures alone.
+// Everything but the examples comes from one index, which holds failures alone. By chain first: to collect the chains of all
+// failures would take a sort of them.
 const GROUPS = `
 select failed.*, task.name as task, task.id, task.error ->> 'name' as error_name, task.error ->> 'message' as message
 from (
-  select fingerprint, count(*) as count, count(*) filter (where status = 'retrying') as retrying,
-    array_agg(distinct chain order by chain) as chains, min(changed_at) as first_seen, max(changed_at) as last_seen,
-    to_char(max(changed_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as time
-  from blockmill.task
-  where fingerprint is not null
-    and ($1::text is null or name = $1) and ($2::text is null or chain = $2)
-    and ($3::timestamptz is null or changed_at >= $3)
+  select fingerprint, sum(count)::bigint as count, sum(retrying)::bigint as retrying,
+    array_agg(chain order by chain) as chains, min(first_seen) as first_seen, max(last_seen) as last_seen,
+    to_char(max(last_seen) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as time
+  from (
+    select fingerprint, chain, count(*) as count, count(*) filter (where status = 'retrying') as retrying,
+      min(changed_at) as first_seen, max(changed_at) as last_seen
+    from blockmill.task
+    where fingerprint is not null
+      and ($1::text is null or name = $1) and ($2::text is null or chain = $2)
+      and ($3::timestamptz is null or changed_at >= $3)
+    group by fingerprint, chain
+  ) as on_chain
   group by fingerprint
-  having $4::timestamptz is null or (max(changed_at), fingerprint) < ($4, $5)
-  order by max(changed_at) desc, fingerprint desc
+  having $4::timestamptz is null or (max(last_seen), fingerprint) < ($4, $5)
+  order by max(last_seen) desc, fingerprint desc
   limit $6
 ) as failed
 cross join lateral (
