@@ -13,6 +13,7 @@ import { addGapsCommand } from './commands/gaps-command.ts'
 import { addInspectCommands } from './commands/inspect-commands.ts'
 import { addMigrateCommand } from './commands/migrate-command.ts'
 import { addQueuesCommands } from './commands/queues-commands.ts'
+import { addRetryCommand } from './commands/retry-command.ts'
 import { addServiceCommands } from './commands/service-commands.ts'
 import { addTasksCommands } from './commands/tasks-commands.ts'
 import { addWorkersCommands } from './commands/workers-commands.ts'
@@ -56,6 +57,7 @@ function createProgram(setStatus: SetStatus): Command {
   addFailuresCommand(program)
   addGapsCommand(program, setStatus)
   addCancelCommand(program, setStatus)
+  addRetryCommand(program, setStatus)
   addDeadCommands(program, setStatus)
   addBackfillCommands(program, setStatus)
   addCleanupCommand(program)
