@@ -35,7 +35,8 @@ interface ProblemPorts {
 export function addProblemHandlers(app: FastifyInstance, { logger, methodsOf }: ProblemPorts): void {
   app.setNotFoundHandler(({ method, url }, reply) => {
     const methods = methodsOf(url.split('?')[0] ?? '').join(', ')
-    if (methods === '') return sendProblem(reply, 404, `There is nothing at ${method} here.`)
+    if (methods === '')
+      return sendProblem(reply, 404, 'There is no route at this address. /openapi.json lists those that there are.')
     return sendProblem(reply.header('allow', methods), 405, `${method} is not possible here; ${methods} is.`)
   })
   app.setErrorHandler<FastifyError>((error, request, reply) => {
