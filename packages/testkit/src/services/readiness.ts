@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 const RETRY_MS = 50
 
 /**
- * Tries `probe` until it succeeds.
+ * Tries `probe` until it succeeds. A success after the time is over counts as none, so that the limit holds on every machine.
  * @throws the last failure after `timeoutMs`, or at once what `isHopeless` returns.
  */
 export async function waitUntilReady(
@@ -14,7 +14,9 @@ export async function waitUntilReady(
   const deadline = Date.now() + timeoutMs
   for (;;) {
     try {
-      return await probe()
+      await probe()
+      if (Date.now() <= deadline) return
+      throw new Error('It answered too late.')
     } catch (error) {
       const hopeless = isHopeless()
       if (hopeless !== undefined) throw hopeless
