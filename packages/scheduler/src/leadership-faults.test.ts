@@ -79,21 +79,27 @@ describe('arguments that come back while blocks are replaced', () => {
   })
 })
 
+/** Leads a task on `latest` from block 90 to 100. The chain can then go on with others in the place of blocks 95 to 100. */
+async function leadToBlock100() {
+  const before = createScriptedChain({ head: 90, finalityLag: 0 })
+  const after = createScriptedChain({ head: 101, finalityLag: 50 })
+  after.reorg(7)
+  const { chain, use } = createSwitchingChain(before)
+  const store = createMemoryCoverageStore()
+  const backfills = createMemoryBackfillStore(store)
+  const broker = createRecordingBroker()
+  onTestFinished(() => broker.confirm(true))
+  const { look, seconds } = await leading({ tasks: [onLatest('a')], chain, store, backfills, broker })
+  for (let block = 91; block <= 100; block += 1) {
+    before.advance()
+    await look()
+  }
+  return { store, backfills, broker, replaceBlocks: () => use(after), seconds }
+}
+
 describe('a write of a back-fill that is under way when its blocks are replaced', () => {
   it('leaves nothing covered that the chain has replaced', async () => {
-    const before = createScriptedChain({ head: 90, finalityLag: 0 })
-    const after = createScriptedChain({ head: 101, finalityLag: 50 })
-    after.reorg(7)
-    const { chain, use } = createSwitchingChain(before)
-    const store = createMemoryCoverageStore()
-    const backfills = createMemoryBackfillStore(store)
-    const broker = createRecordingBroker()
-    onTestFinished(() => broker.confirm(true))
-    const { look, seconds } = await leading({ tasks: [onLatest('a')], chain, store, backfills, broker })
-    for (let block = 91; block <= 100; block += 1) {
-      before.advance()
-      await look()
-    }
+    const { store, backfills, broker, replaceBlocks, seconds } = await leadToBlock100()
     expect(store.of('a')?.evaluated).toEqual([{ from: 90, to: 100 }])
 
     const progress = backfills.progress.bind(backfills)
@@ -106,7 +112,7 @@ describe('a write of a back-fill that is under way when its blocks are replaced'
     await seconds(2)
     expect(broker.messages.filter(({ cause }) => cause === 'backfill')).toHaveLength(10)
     broker.confirm(false)
-    use(after)
+    replaceBlocks()
     await seconds(3)
     written.resolve()
     await seconds(3)
@@ -119,24 +125,12 @@ describe('a write of a back-fill that is under way when its blocks are replaced'
 
 describe('a forced back-fill whose blocks are replaced before the broker has confirmed them', () => {
   it('holds up neither the live run nor itself', async () => {
-    const before = createScriptedChain({ head: 90, finalityLag: 0 })
-    const after = createScriptedChain({ head: 101, finalityLag: 50 })
-    after.reorg(7)
-    const { chain, use } = createSwitchingChain(before)
-    const store = createMemoryCoverageStore()
-    const backfills = createMemoryBackfillStore(store)
-    const broker = createRecordingBroker()
-    onTestFinished(() => broker.confirm(true))
-    const { look, seconds } = await leading({ tasks: [onLatest('a')], chain, store, backfills, broker })
-    for (let block = 91; block <= 100; block += 1) {
-      before.advance()
-      await look()
-    }
+    const { store, backfills, broker, replaceBlocks, seconds } = await leadToBlock100()
     broker.confirm(false)
     backfills.create(backfillJob({ from: 90, to: 99, head: 'latest', force: true }))
     await seconds(2)
     const old = broker.blocks('a').length
-    use(after)
+    replaceBlocks()
     await seconds(3)
     expect(broker.blocks('a').slice(old)).toEqual(range(95, 101))
     broker.confirm(true)

@@ -191,6 +191,7 @@ function createLabelledConnection(
       { ...options, endpoints: archiveEndpoints, archiveEndpoints: [], expectedGenesisHash: genesisHash },
       labelEndpoints(archiveEndpoints, ' (archive)'),
     )
+    // Whoever asks it for something gets the reason.
     archive.start().catch(() => undefined)
     return archive
   }
