@@ -215,7 +215,7 @@ describe('GET /api/v1/stats', () => {
       { chain: 'dev', name: 'test-task', counts: { succeeded: 100 } },
       { chain: 'second', name: 'other-task', counts: { scheduled: 1 } },
     ])
-    expect(body.oldestWaiting).toMatchObject({ scheduledAt: '2026-01-01T00:00:00.000Z', ageSeconds: 60 })
+    expect(body.oldestWaiting).toMatchObject({ dueAt: '2026-01-01T00:00:00.000Z', ageSeconds: 60 })
   })
 })
 

@@ -18,7 +18,13 @@ export const StatsSchema = Type.Object({
     finishedPerSecond: Type.Number(),
   }),
   oldestWaiting: nullable(
-    Type.Object({ id: Type.String(), name: Type.String(), scheduledAt: Time, ageSeconds: Type.Number() }),
+    Type.Object({
+      id: Type.String(),
+      name: Type.String(),
+      scheduledAt: Time,
+      dueAt: Type.String({ format: 'date-time', description: 'since when it may run' }),
+      ageSeconds: Type.Number({ minimum: 0, description: 'how long it could have run already' }),
+    }),
   ),
 })
 export type StatsView = Static<typeof StatsSchema>

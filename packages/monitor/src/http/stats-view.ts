@@ -16,7 +16,8 @@ export function statsView({ at, totals, tasks, rates, oldestWaiting }: Snapshot,
       id: oldestWaiting.id,
       name: oldestWaiting.name,
       scheduledAt: oldestWaiting.scheduledAt.toISOString(),
-      ageSeconds: Math.max(0, (now.getTime() - oldestWaiting.scheduledAt.getTime()) / 1_000),
+      dueAt: oldestWaiting.dueAt.toISOString(),
+      ageSeconds: Math.max(0, (now.getTime() - oldestWaiting.dueAt.getTime()) / 1_000),
     },
   }
 }
