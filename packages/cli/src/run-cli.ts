@@ -43,7 +43,8 @@ export async function runCli(args: readonly string[]): Promise<number> {
   }
 }
 
-function createProgram(setStatus: SetStatus): Command {
+/** The `blockmill` command with all that is below it. */
+export function createProgram(setStatus: SetStatus): Command {
   const program = new Command('blockmill')
     .description('Runs a task for every block of a blockchain, and proves that no block was missed.')
     .exitOverride()
