@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+import { createTopology, durationMs, KNOWN_KEYS, LANES } from '@blockmill/core'
+import { describe, expect, it } from 'vitest'
+import { parse, parseAllDocuments } from 'yaml'
+
+interface Container {
+  readonly args: readonly string[]
+  readonly env: readonly { readonly name: string; readonly value?: string }[]
+  readonly ports: readonly { readonly containerPort: number }[]
+}
+
+interface Manifest {
+  readonly kind: string
+  readonly metadata: { readonly name: string }
+  readonly data?: Readonly<Record<string, string>>
+  readonly spec?: {
+    readonly template?: {
+      readonly spec: { readonly terminationGracePeriodSeconds?: number; readonly containers: readonly Container[] }
+    }
+    readonly scaleTargetRef?: { readonly name: string }
+    readonly triggers?: readonly { readonly metadata: { readonly queueName: string } }[]
+  }
+}
+
+const folder = new URL('../../../deploy/kubernetes/', import.meta.url)
+const files = readdirSync(folder).filter((name) => name !== 'kustomization.yaml')
+const manifests = files.flatMap((name) =>
+  parseAllDocuments(readFileSync(new URL(name, folder), 'utf8')).map((document) => {
+    expect(document.errors).toEqual([])
+    return document.toJS() as Manifest
+  }),
+)
+const deployments = manifests.flatMap(({ kind, metadata, spec }) => {
+  const pod = spec?.template?.spec
+  const container = pod?.containers[0]
+  return kind === 'Deployment' && container !== undefined ? [{ name: metadata.name, pod, container }] : []
+})
+
+describe('the manifests for Kubernetes', () => {
+  it('are all listed', () => {
+    const list = parse(readFileSync(new URL('kustomization.yaml', folder), 'utf8')) as { readonly resources: string[] }
+    expect(list.resources.toSorted()).toEqual(files.toSorted())
+  })
+
+  it('set only what is a setting', () => {
+    const keys = [
+      ...deployments.flatMap(({ container }) => container.env.map(({ name }) => name)),
+      ...manifests.flatMap(({ kind, data = {} }) => (kind === 'ConfigMap' ? Object.keys(data) : [])),
+    ]
+    expect(keys.length).toBeGreaterThan(0)
+    expect(keys.filter((key) => !KNOWN_KEYS.includes(key))).toEqual([])
+  })
+
+  it.each(deployments)('let $name listen where it is asked', ({ container }) => {
+    const port = container.env.find(({ name }) => name === 'PORT')?.value
+    expect(container.ports.map(({ containerPort }) => String(containerPort))).toEqual([port])
+  })
+
+  it('give a worker more time to end than it takes', () => {
+    const workers = deployments.filter(({ container }) => container.args[0] === 'worker')
+    expect(workers).toHaveLength(2)
+    for (const { pod, container } of workers) {
+      const grace = container.env.find(({ name }) => name === 'BLOCKMILL_GRACE')?.value
+      expect((pod.terminationGracePeriodSeconds ?? 0) * 1_000).toBeGreaterThan(durationMs(grace as '30s', 'grace'))
+    }
+  })
+
+  it('scale workers by the queues that they serve', () => {
+    const topology = createTopology()
+    const scaled = manifests.filter(({ kind }) => kind === 'ScaledObject')
+    const lanes = scaled.flatMap(({ spec }) => {
+      const worker = deployments.find(({ name }) => name === spec?.scaleTargetRef?.name)
+      const served = worker?.container.env.find(({ name }) => name === 'BLOCKMILL_LANES')?.value?.split(',') ?? []
+      const queues = LANES.filter((lane) => served.includes(lane)).map((lane) => topology.workQueue('default', lane))
+      expect(spec?.triggers?.map(({ metadata }) => metadata.queueName).toSorted()).toEqual(queues.toSorted())
+      return served
+    })
+    expect(lanes.toSorted()).toEqual(LANES.toSorted())
+  })
+})
