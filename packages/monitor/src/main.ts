@@ -9,6 +9,7 @@ import {
 } from '@blockmill/core'
 
 import { createMonitor } from './monitor.ts'
+import { loadTokens } from './security/token-file.ts'
 
 /**
  * Runs the monitor until the process is asked to end.
@@ -19,11 +20,12 @@ export function runMonitor(sources: LoadConfigOptions = {}): Promise<number> {
   return runService({ ...sources, name: 'monitor', settings: monitorSettings, create: createService })
 }
 
-const createService: Parameters<typeof runService<typeof monitorSettings>>[0]['create'] = ({
-  config,
+const createService: Parameters<typeof runService<typeof monitorSettings>>[0]['create'] = async ({
+  config: settings,
   logger,
   stopping,
 }) => {
+  const config = { ...settings, ...(await loadTokens(settings, logger)) }
   const { namespace, monitorQueue } = config
   const metrics = createMetrics('monitor')
   const topology = createTopology({ namespace, ...(monitorQueue !== undefined && { monitorQueue }) })

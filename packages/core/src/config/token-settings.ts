@@ -27,6 +27,14 @@ function tokens(key: string, description: string) {
 export const tokenSettings = {
   viewerTokens: tokens('BLOCKMILL_VIEWER_TOKEN', 'secret of those who may look at everything that the monitor serves'),
   operatorTokens: tokens('BLOCKMILL_OPERATOR_TOKEN', 'secret of those who may also change something'),
+  viewerTokenFile: setting.text({
+    key: 'BLOCKMILL_VIEWER_TOKEN_FILE',
+    description: "file with more of the viewers' tokens; made with a random one where there is none",
+  }),
+  operatorTokenFile: setting.text({
+    key: 'BLOCKMILL_OPERATOR_TOKEN_FILE',
+    description: "file with more of the operators' tokens; made with a random one where there is none",
+  }),
   trustedProxies: setting.list({
     key: 'BLOCKMILL_TRUSTED_PROXIES',
     description: 'proxies in front of the monitor whose X-Forwarded-For is believed; none unless set',

@@ -24,7 +24,7 @@ export function assertProtected(host: string, { needsToken }: { readonly needsTo
   throw new ConfigurationError(
     'CONFIG_INVALID',
     `HOST (--host) is ${host}, but no token is set: whoever can reach that address could read and change everything. ` +
-      'Set BLOCKMILL_OPERATOR_TOKEN or BLOCKMILL_VIEWER_TOKEN, or use 127.0.0.1, ::1 or localhost.',
+      'Set BLOCKMILL_OPERATOR_TOKEN or BLOCKMILL_VIEWER_TOKEN (or their _FILE), or use 127.0.0.1, ::1 or localhost.',
   )
 }
 
