@@ -4,6 +4,8 @@ import {
   ConfigurationError,
   DEFAULT_QUEUE,
   isQueueName,
+  type Lane,
+  LANES,
   type RateLimit,
   rateLimitProblems,
   RETRY_DEFAULTS,
@@ -18,6 +20,8 @@ export interface WorkerConfig {
   readonly name: string
   /** Logical queues that it serves, and no others. Default `default`. */
   readonly queues: readonly string[]
+  /** Lanes of these queues that it serves, and no others. Default all. */
+  readonly lanes: readonly Lane[]
   /** Handlers that run at once. Default 50, which suits handlers that mostly wait for a chain node. */
   readonly concurrency: number
   /**
@@ -77,6 +81,7 @@ export function workerConfig(given: Partial<WorkerConfig>): WorkerConfig {
     ...given,
     // A queue that is named twice is served once.
     queues: [...new Set(given.queues ?? [DEFAULT_QUEUE])],
+    lanes: LANES.filter((lane) => given.lanes?.includes(lane) ?? true),
   }
   const problems = configProblems(config)
   if (problems.length === 0) return config
@@ -105,6 +110,7 @@ function configProblems(config: WorkerConfig): string[] {
     .filter((queue) => !isQueueName(queue))
     .map((queue) => `  - queues holds ${JSON.stringify(queue)}; a queue name is 1 to 64 of a-z, 0-9, '_' and '-'`)
   if (queues.length === 0) problems.push('  - queues is empty; name at least one')
+  if (config.lanes.length === 0) problems.push(`  - lanes is empty; name at least one of ${LANES.join(', ')}`)
   if (name === '') problems.push('  - name is empty; leave it out for <host>-<pid>')
   for (const [queue, { limit, perMs, scope }] of Object.entries(config.rateLimits)) {
     if (!isQueueName(queue)) problems.push(`  - rateLimits holds ${JSON.stringify(queue)}, which is no name of a queue`)
@@ -125,6 +131,7 @@ export function configFromSettings(settings: ConfigOf<typeof workerSettings>): W
   const { maxChildren, maxTasksPerChild, maxMemoryPerChildBytes } = settings
   return workerConfig({
     queues: same.queues,
+    lanes: same.lanes,
     concurrency: same.concurrency,
     graceMs: same.graceMs,
     stuckGraceMs: same.stuckGraceMs,

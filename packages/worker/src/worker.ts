@@ -186,6 +186,7 @@ export function createWorker({
   const consumers = createLaneConsumers({
     broker,
     queues: config.queues,
+    lanes: config.lanes,
     prefetch: config.prefetch,
     isPaused: (queue, lane) => lanes.isPaused(queue, lane),
     onDelivery: (delivery) => flow.onDelivery(delivery),
@@ -232,8 +233,8 @@ export function createWorker({
     if (!isRunning()) return
     consuming = true
     waitCheck = setInterval(() => flow.giveBackOlder(now() - LONGEST_WAIT_FOR_SLOT_MS + WAIT_CHECK_MS), WAIT_CHECK_MS)
-    const { name, queues, concurrency, prefetch } = config
-    logger.info({ worker: name, queues, concurrency, prefetch }, 'worker consumes')
+    const { name, queues, lanes: served, concurrency, prefetch } = config
+    logger.info({ worker: name, queues, lanes: served, concurrency, prefetch }, 'worker consumes')
   }
 
   async function end(): Promise<void> {

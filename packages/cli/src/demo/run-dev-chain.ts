@@ -11,7 +11,7 @@ export function runDevChain(sources: LoadConfigOptions): Promise<number> {
       let starting: ReturnType<typeof startDevChain> | undefined
       return {
         async start() {
-          starting = startDevChain({ port: config.port, blockTime: config.blockTimeMs, logger })
+          starting = startDevChain({ host: config.host, port: config.port, blockTime: config.blockTimeMs, logger })
           const { url, genesisHash } = await starting
           logger.info({ url, genesisHash }, 'building blocks')
           return url

@@ -3,16 +3,17 @@ import { defineSettings } from './define-settings.ts'
 import { setting } from './setting.ts'
 import { processSettings } from './shared-settings.ts'
 
-const { logLevel, configFile } = processSettings
+const { logLevel, host, configFile } = processSettings
 
 /** Settings of the development chain. */
 export const devChainSettings = defineSettings({
   logLevel,
+  host,
   configFile,
   port: setting.integer({
     key: 'BLOCKMILL_DEV_CHAIN_PORT',
     flag: 'port',
-    description: 'port of the chain on the loopback address; 0 for any free one',
+    description: 'port that the chain is served on; 0 for any free one',
     default: DEV_CHAIN_PORT,
     min: 0,
     max: 65_535,

@@ -82,6 +82,18 @@ test('workers need no database', () => {
   expect(Object.values(workerSettings).map((one) => one.key)).not.toContain('DATABASE_URL')
 })
 
+test.each([
+  ['high,normal,low', ['high', 'normal', 'low']],
+  ['low', ['low']],
+  [' normal , high,high', ['high', 'normal']],
+])('lanes %j are %j', (text, lanes) => {
+  expect(parseSetting(workerSettings.lanes, text)).toEqual({ value: lanes })
+})
+
+test.each(['', 'lowest', 'high;low', 'high,', 'LOW'])('lanes %j are refused', (text) => {
+  expect(parseSetting(workerSettings.lanes, text)).toHaveProperty('problem')
+})
+
 test('postpones may be without limit', () => {
   expect(parseSetting(workerSettings.maxPostpones, 'unlimited')).toEqual({ value: null })
 })

@@ -1,5 +1,6 @@
 import { type ByteSize, byteSize, formatBytes } from '../task/byte-size.ts'
 import { MIN_MEMORY_PER_CHILD } from '../task/isolation.ts'
+import { type Lane, LANES } from '../task/lane.ts'
 import { isQueueName } from '../task/queue-name.ts'
 import type { RateLimit } from '../task/rate-limit.ts'
 import { defineSettings } from './define-settings.ts'
@@ -34,6 +35,15 @@ export const workerSettings = defineSettings({
     isItem: isQueueName,
     default: 'default',
   }),
+  lanes: setting.custom(
+    {
+      key: 'BLOCKMILL_LANES',
+      flag: 'lanes',
+      description: 'lanes of its queues that the worker serves, and no others: back-fill rides the low one',
+      default: LANES.join(),
+    },
+    { rule: `lanes (${LANES.join(', ')}), separated by commas`, parse: parseLanes },
+  ),
   concurrency: setting.integer({
     key: 'BLOCKMILL_CONCURRENCY',
     flag: 'concurrency',
@@ -124,6 +134,13 @@ export const workerSettings = defineSettings({
     { rule: 'a whole number from 0 up, or unlimited', parse: parseMaxPostpones },
   ),
 })
+
+/** In the order of `LANES`, each once. */
+function parseLanes(text: string): readonly Lane[] | undefined {
+  const given = text.split(',').map((lane) => lane.trim())
+  const isKnown = given.every((lane) => LANES.some((known) => known === lane))
+  return isKnown ? LANES.filter((lane) => given.includes(lane)) : undefined
+}
 
 function parseMaxPostpones(text: string): number | null | undefined {
   if (text === 'unlimited') return null

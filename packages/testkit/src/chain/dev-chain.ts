@@ -8,7 +8,9 @@ import { createRpcFailures, type RpcFailure } from './rpc-failures.ts'
 export interface DevChainOptions {
   /** Milliseconds from one block to the next, or `on-demand`: only `produceBlock` builds. Default `on-demand`. */
   readonly blockTime?: number | 'on-demand'
-  /** Port on the loopback address. Default 0: any free one. */
+  /** Address that it listens on. Default the loopback address, `127.0.0.1`. */
+  readonly host?: string
+  /** Default 0: any free one. */
   readonly port?: number
   /** How many blocks the finalized head is behind the newest. Default 0: final at once. */
   readonly finalityLag?: number
@@ -32,7 +34,7 @@ export interface DevChainFaults {
 
 /** A running development chain: a real Substrate runtime, its metadata and events, behind a WebSocket. */
 export interface DevChain {
-  /** `ws://127.0.0.1:<port>` */
+  /** `ws://<host>:<port>` */
   readonly url: string
   readonly genesisHash: string
   readonly faults: DevChainFaults
@@ -54,6 +56,7 @@ export interface DevChain {
 /** Starts a development chain at block 1. Takes about two seconds, and one more for the first of a process. */
 export async function startDevChain({
   blockTime = 'on-demand',
+  host = '127.0.0.1',
   port = 0,
   finalityLag = 0,
   logger = createSilentLogger(),
@@ -61,7 +64,7 @@ export async function startDevChain({
   const node = await createDevChainNode()
   const { view, ...control } = createView(node, finalityLag)
   const failures = createRpcFailures(createDevChainMethods(node, view), (hash) => node.blockOf(hash)?.number)
-  const server = await startJsonRpcServer({ port, methods: failures.methods }).catch(async (error: unknown) => {
+  const server = await startJsonRpcServer({ host, port, methods: failures.methods }).catch(async (error: unknown) => {
     await node.close()
     throw error
   })
@@ -101,7 +104,7 @@ export async function startDevChain({
   if (blockTime !== 'on-demand') timer = setTimeout(() => buildEvery(blockTime), blockTime)
 
   return {
-    url: `ws://127.0.0.1:${server.port}`,
+    url: `ws://${host}:${server.port}`,
     genesisHash: node.genesisHash,
     faults: {
       dropConnections: server.dropConnections,

@@ -27,6 +27,8 @@ export interface JsonRpcConnection {
 export type JsonRpcMethod = (params: readonly unknown[], connection: JsonRpcConnection) => unknown
 
 export interface JsonRpcServerOptions {
+  /** Address that it listens on. Default the loopback address. */
+  readonly host?: string
   /** 0 for any free port. */
   readonly port: number
   readonly methods: Readonly<Record<string, JsonRpcMethod>>
@@ -38,7 +40,7 @@ export interface ConnectionRefusal {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** JSON-RPC 2.0 over WebSockets on the loopback address, with faults of the transport to order. */
+/** JSON-RPC 2.0 over WebSockets, with faults of the transport to order. */
 export interface JsonRpcServer {
   readonly port: number
   /** Cuts every connection, without a closing handshake. */
@@ -52,12 +54,16 @@ export interface JsonRpcServer {
 }
 
 /** Resolves when the server listens. Rejects when the port is taken. */
-export async function startJsonRpcServer({ port, methods }: JsonRpcServerOptions): Promise<JsonRpcServer> {
+export async function startJsonRpcServer({
+  host = '127.0.0.1',
+  port,
+  methods,
+}: JsonRpcServerOptions): Promise<JsonRpcServer> {
   let refusal: ConnectionRefusal | undefined
   let stalled = false
   let stallEnds = Promise.withResolvers<void>()
   const server = new WebSocketServer({
-    host: '127.0.0.1',
+    host,
     port,
     verifyClient: (_info, decide) =>
       decide(refusal === undefined, refusal?.status, STATUS_CODES[refusal?.status ?? 0], { ...refusal?.headers }),

@@ -1,6 +1,6 @@
-import { type Broker, type Delivery, type Lane, LANES, type Subscription } from '@blockmill/core'
+import type { Broker, Delivery, Lane, Subscription } from '@blockmill/core'
 
-/** The consumers of a worker, one for each lane of each of its queues. */
+/** The consumers of a worker, one for each of its lanes of each of its queues. */
 export interface LaneConsumers {
   /** Declares the queues, and consumes the lanes that are not paused. */
   start(): Promise<void>
@@ -15,6 +15,7 @@ export interface LaneConsumers {
 export interface LaneConsumersOptions {
   readonly broker: Pick<Broker, 'topology' | 'declare' | 'consume'>
   readonly queues: readonly string[]
+  readonly lanes: readonly Lane[]
   readonly prefetch: number
   readonly isPaused: (queue: string, lane: Lane) => boolean
   readonly onDelivery: (delivery: Delivery) => void
@@ -35,13 +36,14 @@ interface LaneConsumer {
 export function createLaneConsumers({
   broker,
   queues,
+  lanes,
   prefetch,
   isPaused,
   onDelivery,
   onLost,
   onPaused,
 }: LaneConsumersOptions): LaneConsumers {
-  const consumers = queues.flatMap((queue) => LANES.map((lane) => newConsumer(queue, lane)))
+  const consumers = queues.flatMap((queue) => lanes.map((lane) => newConsumer(queue, lane)))
   let isStarted = false
   let isEnding = false
 
