@@ -128,8 +128,9 @@ export const anyMessage: fc.Arbitrary<Message> = fc
     postpones: fc.integer({ min: 0, max: 1 }),
     worker: fc.constantFrom('worker-a', 'Worker-b'),
     tick: fc.integer({ min: 0, max: 3 }),
+    moved: fc.boolean(),
   })
-  .map(({ kind, block, generation, attempt, postpones, worker, tick }) => {
+  .map(({ kind, block, generation, attempt, postpones, worker, tick, moved }) => {
     // Different things never happen at the same time, so that none of them has to be chosen at will.
     const time = tick * 1_000 + KINDS.indexOf(kind)
     const at = iso(time)
@@ -142,6 +143,7 @@ export const anyMessage: fc.Arbitrary<Message> = fc
         notBefore: at,
         expiresAt: at,
         priority: generation + tick,
+        ...(moved && { movedAt: generation + 500, queue: 'moved' }),
       })
     }
     // One heartbeat at a time, so it lists all tasks that can run.
@@ -159,7 +161,7 @@ export const anyMessage: fc.Arbitrary<Message> = fc
       cancelled: { type: 'cancelled', ...ended, reason: at },
       orphaned: { type: 'orphaned', ...base, reason: at },
       progress: { type: 'progress', ...base, done: tick, total: 3 },
-      split: { type: 'split', ...ended, into: [at] },
+      split: { type: 'split', ...ended, reason: at, safeSize: tick + 1 },
     }
     return eventMessage([events[kind]], worker)
   })

@@ -322,7 +322,7 @@ describe('POST /api/v1/tasks/actions', () => {
   })
 
   it.each([
-    [{}, 'request'],
+    [{}, 'action'],
     [{ action: 'explode', ids: [WAITING] }, 'action'],
     [{ action: 'cancel' }, 'ids'],
     [{ action: 'cancel', ids: [WAITING], filter: { name: 'a' } }, 'ids'],

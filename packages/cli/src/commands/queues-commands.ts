@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander'
 import { reportOrder } from '../control/answers.ts'
 import { addControlOptions, type ControlFlags, withControl } from '../control/with-control.ts'
 import type { SetStatus } from '../run-cli.ts'
+import { addQueueMessageCommands } from './queue-message-commands.ts'
 import { addQuestion, queues as listOfQueues } from './inspect-commands.ts'
 
 const ORDERS = [
@@ -16,9 +17,9 @@ const ORDERS = [
   { name: 'resume', description: 'start tasks of a queue again', method: 'resumeQueue', done: 'Resumed' },
 ] as const
 
-/** Adds `blockmill queues list`, `pause` and `resume`. */
+/** Adds `blockmill queues list`, `pause`, `resume`, `purge` and `move`. */
 export function addQueuesCommands(program: Command, setStatus: SetStatus): void {
-  const queues = program.command('queues').description('look at queues, pause and resume them')
+  const queues = program.command('queues').description('look at queues, pause, purge and move them')
   addQuestion(queues.command('list').description('what waits, who consumes, what is paused'), setStatus, listOfQueues)
   for (const { name, description, method, done } of ORDERS) {
     const command = queues
@@ -31,4 +32,5 @@ export function addQueuesCommands(program: Command, setStatus: SetStatus): void 
       setStatus(reportOrder(`${done} ${lane === undefined ? '' : `lane ${lane} of `}${queue}.`, replies, flags))
     })
   }
+  addQueueMessageCommands(queues)
 }

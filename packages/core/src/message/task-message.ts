@@ -38,6 +38,8 @@ export const TaskMessageSchema = Type.Object({
   priority: Type.Integer(),
   /** Which deliberate run this is: absent as planned, Unix milliseconds of the replay or forced re-run otherwise. */
   generation: Type.Optional(Count),
+  /** When it was moved to its queue from another, in Unix milliseconds; later than the generation and any earlier move. */
+  movedAt: Type.Optional(Count),
   attempt: Type.Integer({ minimum: 1 }),
   postpones: Count,
   maxAttempts: Type.Integer({ minimum: 1 }),

@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto'
 
-import type { TaskAction, TaskOutcome } from './task-action.ts'
+import { TASK_ACTIONS, type TaskOutcome } from './task-action.ts'
+
+/** What is done with many: to tasks, or to the messages of a queue. */
+export const OPERATION_ACTIONS = [...TASK_ACTIONS, 'move'] as const
+export type OperationAction = (typeof OPERATION_ACTIONS)[number]
 
 /** `stopped`: the monitor was stopped. `failed`: the database or the broker was away. What is done stays done. */
 export const OPERATION_STATES = ['running', 'completed', 'cancelled', 'failed', 'stopped'] as const
@@ -9,7 +13,7 @@ export type OperationState = (typeof OPERATION_STATES)[number]
 /** Work on many tasks that goes on in the background, and how far it is. */
 export interface Operation {
   readonly id: string
-  readonly action: TaskAction
+  readonly action: OperationAction
   readonly createdBy: string
   readonly state: OperationState
   readonly createdAt: Date
@@ -25,20 +29,21 @@ export interface Operation {
   readonly error: string | null
 }
 
-/** What is to be done, in batches. */
+/** What is to be done, step by step. */
 export interface OperationWork {
-  readonly action: TaskAction
+  readonly action: OperationAction
   readonly createdBy: string
   readonly total: number
-  /** The tasks of one batch after the other. */
-  readonly batches: () => AsyncIterable<readonly string[]> | Iterable<readonly string[]>
-  readonly act: (ids: readonly string[]) => Promise<readonly TaskOutcome[]>
+  /** Does one batch after the other, and says what became of it. When it is to end, it is told so by `return`. */
+  readonly steps: () => AsyncIterable<readonly TaskOutcome[]>
 }
 
 /** Operations of this process: they end with it, and another monitor does not know them. */
 export interface Operations {
   /** Starts an operation; `undefined` when as many run as may. */
   start(work: OperationWork): Operation | undefined
+  /** False when as many run as may. */
+  hasRoom(): boolean
   find(id: string): Operation | undefined
   /** Ends it after the batch that is under way. One that has ended stays as it is. */
   cancel(id: string): void
@@ -69,12 +74,11 @@ export function createOperations({ now, maxRunning = 4, maxKept = 100 }: Operati
   const end = (id: string, state: OperationState, error: string | null = null): void =>
     update(id, () => ({ state, error, finishedAt: now() }))
 
-  const run = async (id: string, { batches, act }: OperationWork, { signal }: AbortController): Promise<void> => {
+  const run = async (id: string, { steps }: OperationWork, { signal }: AbortController): Promise<void> => {
     try {
-      for await (const ids of batches()) {
-        if (signal.aborted) return end(id, isStopped ? 'stopped' : 'cancelled')
-        const outcomes = await act(ids)
+      for await (const outcomes of steps()) {
         update(id, (operation) => tally(operation, outcomes))
+        if (signal.aborted) return end(id, isStopped ? 'stopped' : 'cancelled')
       }
       end(id, 'completed')
     } catch (error) {
@@ -84,9 +88,12 @@ export function createOperations({ now, maxRunning = 4, maxKept = 100 }: Operati
     }
   }
 
+  const hasRoom = (): boolean => !isStopped && running.size < maxRunning
+
   return {
+    hasRoom,
     start(work) {
-      if (isStopped || running.size >= maxRunning) return undefined
+      if (!hasRoom()) return undefined
       const { action, createdBy, total } = work
       const id = randomUUID()
       const counts = { total, done: 0, failed: 0, problems: [], error: null }

@@ -26,3 +26,22 @@ export async function selectTaskIds(
   )
   return rows.map(({ id }) => id)
 }
+
+/** Most tasks of one batch. */
+export const SELECT_BATCH = 500
+
+/** Ids by filter, a batch at a time: each task once, also when what is done to it makes it fit no more, or again. */
+export async function* tasksByFilter(
+  query: Query,
+  filter: TaskFilter,
+  limit: number,
+): AsyncIterable<readonly string[]> {
+  let after: string | undefined
+  for (let left = limit; left > 0;) {
+    const ids = await selectTaskIds(query, filter, { after, limit: Math.min(SELECT_BATCH, left) })
+    if (ids.length === 0) return
+    yield ids
+    after = ids.at(-1)
+    left -= ids.length
+  }
+}

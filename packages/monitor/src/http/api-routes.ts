@@ -1,6 +1,7 @@
 import type { Broker, Database, Logger } from '@blockmill/core'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
+import { createOperations } from '../actions/operations.ts'
 import type { Statistics } from '../statistics/statistics.ts'
 import { backfillRoutes } from './backfill-routes.ts'
 import { coverageRoutes } from './coverage-routes.ts'
@@ -10,6 +11,7 @@ import { failureRoutes } from './failure-routes.ts'
 import { listTasks } from './list-tasks.ts'
 import { StatsSchema } from './monitor-schemas.ts'
 import { ProblemSchema, sendProblem } from './problem.ts'
+import { queueMessageRoutes } from './queue-message-routes.ts'
 import { queueRoutes } from './queue-routes.ts'
 import { readTask } from './read-task.ts'
 import { statsView } from './stats-view.ts'
@@ -37,7 +39,7 @@ export interface ApiPorts {
  * | `GET /stats` | totals by state and task, rates, the oldest waiting task |
  * | `GET /coverage`, `GET /gaps` | see `coverageRoutes` |
  * | `/workers` | see `workerRoutes` |
- * | `/queues` | see `queueRoutes` |
+ * | `/queues` | see `queueRoutes` and `queueMessageRoutes` |
  * | `/backfills` | see `backfillRoutes` |
  * | `/dead` | see `deadRoutes` |
  * | `GET /events` | see `eventRoutes` |
@@ -91,8 +93,11 @@ export function apiRoutes({ database, statistics, broker, logger, now }: ApiPort
     await app.register(failureRoutes({ database }))
     await app.register(deadRoutes({ database, broker, now }))
     await app.register(eventRoutes({ database, statistics, now }))
-    await app.register(taskActionRoutes({ database, broker, now }))
+    const operations = createOperations({ now })
+    app.addHook('preClose', () => operations.stop())
+    await app.register(taskActionRoutes({ database, broker, operations, now }))
     await app.register(workerRoutes({ database, broker, logger, now }))
     await app.register(queueRoutes({ database, broker, now }))
+    await app.register(queueMessageRoutes({ database, broker, operations, now }))
   }
 }

@@ -62,10 +62,14 @@ export function addProblemHandlers(app: FastifyInstance, { logger, methodsOf }: 
 function fieldErrors(validation: NonNullable<FastifyError['validation']>): NonNullable<Problem['errors']> {
   return validation
     .filter(({ keyword }) => keyword !== 'additionalProperties')
-    .map(({ instancePath, keyword, message = 'is invalid', params }) => ({
-      field: instancePath.slice(1).replaceAll('/', '.') || 'request',
-      message: describe(keyword, message, params),
-    }))
+    .flatMap(({ instancePath, keyword, message = 'is invalid', params }) => {
+      const path = instancePath.slice(1).replaceAll('/', '.')
+      const missing = params['requiredProperties']
+      if (keyword === 'required' && Array.isArray(missing)) {
+        return missing.map((name) => ({ field: path === '' ? name : `${path}.${name}`, message: 'is missing' }))
+      }
+      return [{ field: path || 'request', message: describe(keyword, message, params) }]
+    })
 }
 
 function describe(keyword: string, message: string, params: Record<string, unknown>): string {

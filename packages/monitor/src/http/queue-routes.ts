@@ -1,19 +1,11 @@
-import {
-  type Broker,
-  controlMessage,
-  type Database,
-  type Lane,
-  LANES,
-  publishControl,
-  RetryableError,
-  within,
-} from '@blockmill/core'
+import { type Broker, controlMessage, type Database, type Lane, LANES, publishControl, within } from '@blockmill/core'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 import { storeLanes } from '../control/control-store.ts'
 import { authorOf } from './authentication.ts'
+import { brokerFor } from './broker-for.ts'
 import { ProblemSchema, sendProblem } from './problem.ts'
-import { LaneQuerySchema, PurgeSchema, QueueListSchema, QueueParamsSchema, QueueSchema } from './queue-schemas.ts'
+import { LaneQuerySchema, QueueListSchema, QueueParamsSchema, QueueSchema } from './queue-schemas.ts'
 import { readNamedQueues, readQueues } from './read-queues.ts'
 
 export interface QueueRoutesPorts {
@@ -31,27 +23,16 @@ const ORDERS = [
   { order: 'resume', summary: 'Starts tasks of a queue, or of one lane of it, again' },
 ] as const
 
-const PURGE_NOTE =
-  'The tasks stay on record as they were: the reconciler publishes those that are still wanted again. Cancel them to be rid of them.'
-
 /**
  * | route | does |
  * | --- | --- |
  * | `GET /queues` | lists queues: what waits in each lane, who consumes, what is paused |
  * | `GET /queues/:name` | shows one, also one that nobody serves |
  * | `PUT /queues/:name/pause`, `/resume` | gives workers that order, now and when they start; `?lane=` for one lane alone |
- * | `POST /queues/:name/purge` | drops the messages that wait, or those of one lane |
  */
 export function queueRoutes({ database, broker, now }: QueueRoutesPorts): FastifyPluginAsyncTypebox {
   return async (app) => {
-    app.setErrorHandler((error, _request, reply) => {
-      if (!(error instanceof RetryableError)) throw error
-      return sendProblem(reply, 503, error.message)
-    })
-    const ready = (): Broker => {
-      if (broker?.isReady() === true) return broker
-      throw new RetryableError('BROKER_UNREACHABLE', 'The broker cannot be reached at the moment. Try again later.')
-    }
+    const ready = brokerFor(app, broker)
 
     app.get(
       '/queues',
@@ -110,45 +91,16 @@ export function queueRoutes({ database, broker, now }: QueueRoutesPorts): Fastif
         },
       )
     }
-    app.post(
-      '/queues/:name/purge',
-      {
-        schema: {
-          summary: 'Drops the messages that wait in a queue, or in one lane of it; their tasks stay on record',
-          params: QueueParamsSchema,
-          querystring: LaneQuerySchema,
-          response: {
-            200: PurgeSchema,
-            400: ProblemSchema,
-            403: ProblemSchema,
-            404: ProblemSchema,
-            503: ProblemSchema,
-          },
-        },
-      },
-      async ({ params: { name }, query: { lane } }, reply) => {
-        const connected = ready()
-        const purged = await Promise.all(
-          lanesOf(lane).map(async (each) => ({
-            lane: each,
-            purged: await connected.purge(connected.topology.workQueue(name, each)),
-          })),
-        )
-        const lanes = purged.flatMap((each) =>
-          each.purged === undefined ? [] : [{ lane: each.lane, purged: each.purged }],
-        )
-        if (lanes.length === 0) return sendProblem(reply, 404, unknownQueue(name))
-        return { queue: name, purged: lanes.reduce((sum, each) => sum + each.purged, 0), lanes, note: PURGE_NOTE }
-      },
-    )
   }
 }
 
-function lanesOf(lane: Lane | undefined): readonly Lane[] {
+/** One lane, or all. */
+export function lanesOf(lane: Lane | undefined): readonly Lane[] {
   return lane === undefined ? LANES : [lane]
 }
 
-function unknownQueue(name: string): string {
+/** Why there is no answer about a queue. */
+export function unknownQueue(name: string): string {
   return `The broker has no queue '${name}', and no order was given about it. Check the name.`
 }
 

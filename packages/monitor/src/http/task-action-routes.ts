@@ -2,8 +2,8 @@ import { type Broker, BlockmillError, type Database } from '@blockmill/core'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 
-import { createOperations, type OperationWork } from '../actions/operations.ts'
-import { countTasks, selectTaskIds } from '../actions/select-tasks.ts'
+import type { Operations } from '../actions/operations.ts'
+import { countTasks, SELECT_BATCH as BATCH, tasksByFilter } from '../actions/select-tasks.ts'
 import {
   actionFilter,
   actOnTasks,
@@ -12,6 +12,7 @@ import {
   type TaskActionPorts,
 } from '../actions/task-action.ts'
 import { authorOf } from './authentication.ts'
+import { refuseForWantOfRoom } from './operation-refusal.ts'
 import { ProblemSchema, sendProblem } from './problem.ts'
 import {
   DryRunSchema,
@@ -22,17 +23,16 @@ import {
   TaskActionSchema,
   TaskActionsSchema,
 } from './task-action-schemas.ts'
-import type { TaskFilter } from './task-filter.ts'
 import { TaskParamsSchema } from './task-schemas.ts'
 
 export interface TaskActionRoutesOptions {
   readonly database: Database
   /** Without it, nothing can be cancelled or retried. */
   readonly broker?: (TaskActionPorts['broker'] & Pick<Broker, 'isReady'>) | undefined
+  readonly operations: Operations
   readonly now: () => Date
 }
 
-const BATCH = 500
 const DEFAULT_LIMIT = 100_000
 
 /**
@@ -45,10 +45,13 @@ const DEFAULT_LIMIT = 100_000
  * | `GET /operations/:id` | tells how far that is |
  * | `POST /operations/:id/cancel` | ends it after the batch that is under way |
  */
-export function taskActionRoutes({ database, broker, now }: TaskActionRoutesOptions): FastifyPluginAsyncTypebox {
+export function taskActionRoutes({
+  database,
+  broker,
+  operations,
+  now,
+}: TaskActionRoutesOptions): FastifyPluginAsyncTypebox {
   return async (app) => {
-    const operations = createOperations({ now })
-    app.addHook('preClose', () => operations.stop())
     app.setErrorHandler((error, _request, reply) => {
       const isBrokerAway = error instanceof BlockmillError && error.code === 'BROKER_PUBLISH_FAILED'
       // What is not about the broker is for the handler of all routes.
@@ -141,21 +144,16 @@ export function taskActionRoutes({ database, broker, now }: TaskActionRoutesOpti
         const createdBy = authorOf(request)
         const ports = portsFor(action, createdBy)
         if (ports === undefined) return refuseForWantOfBroker(reply)
-        const work: OperationWork = {
+        const operation = operations.start({
           action,
           createdBy,
           total,
-          batches: () => (ids === undefined ? idsByFilter(database, wanted, total) : batchesOf(ids)),
-          act: (some) => actOnTasks(ports, action, some, { force }),
-        }
-        const operation = operations.start(work)
-        if (operation === undefined) {
-          return sendProblem(
-            reply,
-            409,
-            'As many operations as may run at once are under way. Wait until one has ended.',
-          )
-        }
+          async *steps() {
+            const batches = ids === undefined ? tasksByFilter(database.query, wanted, total) : batchesOf(ids)
+            for await (const some of batches) yield await actOnTasks(ports, action, some, { force })
+          },
+        })
+        if (operation === undefined) return refuseForWantOfRoom(reply)
         return reply.code(202).send(operationView(operation))
       },
     )
@@ -197,18 +195,6 @@ export function taskActionRoutes({ database, broker, now }: TaskActionRoutesOpti
 
 function* batchesOf(ids: readonly string[]): Iterable<readonly string[]> {
   for (let n = 0; n < ids.length; n += BATCH) yield ids.slice(n, n + BATCH)
-}
-
-/** Each task once, also when what is done to it makes it fit no more, or again. */
-async function* idsByFilter({ query }: Database, filter: TaskFilter, total: number): AsyncIterable<readonly string[]> {
-  let after: string | undefined
-  for (let left = total; left > 0;) {
-    const ids = await selectTaskIds(query, filter, { after, limit: Math.min(BATCH, left) })
-    if (ids.length === 0) return
-    yield ids
-    after = ids.at(-1)
-    left -= ids.length
-  }
 }
 
 function refuseSelection(reply: FastifyReply): FastifyReply {

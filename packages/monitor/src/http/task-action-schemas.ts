@@ -1,6 +1,6 @@
 import { type Static, type TSchema, Type } from 'typebox'
 
-import { type Operation, OPERATION_STATES } from '../actions/operations.ts'
+import { type Operation, OPERATION_ACTIONS, OPERATION_STATES } from '../actions/operations.ts'
 import { TASK_ACTIONS } from '../actions/task-action.ts'
 import { TaskListQuerySchema } from './task-schemas.ts'
 
@@ -52,12 +52,12 @@ export const DryRunSchema = Type.Object({ total: Count })
 /** Work on many tasks, and how far it is. */
 export const OperationSchema = Type.Object({
   id: Uuid,
-  action: Type.Enum(TASK_ACTIONS),
+  action: Type.Enum(OPERATION_ACTIONS),
   createdBy: Type.String(),
   state: Type.Enum(OPERATION_STATES),
   createdAt: Time,
   finishedAt: nullable(Time),
-  total: Type.Integer({ minimum: 0, description: 'tasks that it was for when it started' }),
+  total: Type.Integer({ minimum: 0, description: 'tasks, or messages to move, when it started' }),
   done: Count,
   failed: Type.Integer({ minimum: 0, description: 'tasks that were refused, or are not on record' }),
   problems: Type.Array(Type.Object({ id: Uuid, why: Type.String() }), { description: 'the first 20 of these' }),

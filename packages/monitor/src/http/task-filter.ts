@@ -8,6 +8,7 @@ const CONDITIONS: Readonly<Record<keyof TaskFilter, string>> = {
   status: 'status = any(?::text[])',
   name: 'name = ?',
   queue: 'queue = ?',
+  lane: 'lane = ?',
   chain: 'chain = ?',
   fingerprint: 'fingerprint = ?',
   blockFrom: 'block_number >= ?::bigint',

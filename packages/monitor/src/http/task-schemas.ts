@@ -13,6 +13,7 @@ export const TaskListQuerySchema = Type.Object(
     status: Type.Optional(Type.Array(Type.Enum(TASK_STATES), { description: 'one of these states; may be repeated' })),
     name: Type.Optional(Name),
     queue: Type.Optional(Name),
+    lane: Type.Optional(Type.Enum(LANES)),
     chain: Type.Optional(Name),
     fingerprint: Type.Optional(
       Type.String({ pattern: '^[0-9a-f]{16}$', description: 'of a group of failures, see `/failures`' }),

@@ -52,7 +52,9 @@ export function deadTasks(message: TaskMessage, reason: string, at: number, work
 function scheduledTasks(message: TaskMessage): TaskRecord[] {
   const { chain, task: name } = message
   const schedule = scheduleOf(message)
-  const state = taskState(message, 'scheduled', schedule.scheduledAt)
+  // One that was moved says where the task waits. How far it has come others have told, and may go on telling.
+  const progress = message.movedAt === undefined ? message : { ...message, attempt: 1, postpones: 0 }
+  const state = taskState(progress, 'scheduled', schedule.scheduledAt)
   const argsOf = createArgsReader()
   return message.items.map(({ id, block, range, args }) => ({
     id,
@@ -73,7 +75,8 @@ function scheduledTasks(message: TaskMessage): TaskRecord[] {
 
 function scheduleOf(message: TaskMessage): Schedule {
   return {
-    generation: message.generation ?? 0,
+    // A move comes after the scheduling of its run, and before that of the next.
+    generation: message.movedAt ?? message.generation ?? 0,
     queue: message.queue,
     lane: message.lane,
     priority: message.priority,
@@ -162,13 +165,14 @@ function eventState(event: TaskEvent, worker: string): State {
       }
     case 'cancelled':
       return { ...state('cancelled'), startedAt: timeMs(event.startedAt), finishedAt: at, reason: event.reason }
-    // Its parts do its work from here on.
+    // Its pieces do its work from here on. Whoever makes them looks at the result.
     case 'split':
       return {
         ...state('cancelled'),
         startedAt: timeMs(event.startedAt),
         finishedAt: at,
-        reason: `split into ${event.into.length} smaller tasks`,
+        reason: event.reason,
+        result: JSON.stringify({ split: { safeSize: event.safeSize ?? null } }),
       }
   }
 }

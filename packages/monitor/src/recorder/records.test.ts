@@ -68,6 +68,29 @@ describe('folding a batch', () => {
     expect(only([again, taskMessage([1])])?.schedule).toMatchObject({ cause: 'live' })
   })
 
+  it('shows a task in the queue that it was moved to last, and leaves how far it has come to others', () => {
+    const moved = (movedAt: number, queue: string) => taskMessage([1], { movedAt, queue, attempt: 2, postpones: 1 })
+    const retrying = eventMessage([
+      {
+        type: 'retrying',
+        ...eventBase(1),
+        startedAt: '2026-01-01T00:00:01.000Z',
+        error: { name: 'Error', message: 'no', classes: ['Error'] },
+        delayMs: 1_000,
+        nextAttemptAt: '2026-01-01T00:00:03.000Z',
+      },
+    ])
+    const told = [taskMessage([1]), retrying, moved(7, 'slow'), moved(9, 'slower')]
+    for (const messages of [told, told.toReversed()]) {
+      expect(only(messages)).toMatchObject({
+        schedule: { queue: 'slower' },
+        state: { state: 'retrying', attempt: 1, postpones: 0 },
+      })
+    }
+    const replay = taskMessage([1], { generation: 10, scheduledAt: '2026-01-02T00:00:00.000Z' })
+    expect(only([replay, ...told])?.schedule).toMatchObject({ queue: 'default', generation: 10 })
+  })
+
   it('starts afresh when a task is replayed, whatever the earlier generation comes to', () => {
     const replay = taskMessage([1], { generation: 5, cause: 'replay', scheduledAt: '2026-01-02T00:00:00.000Z' })
     const task = only([replay, eventMessage([succeeded(1)]), taskMessage([1])])

@@ -2,7 +2,7 @@ import { compareProgress, type Cause, type Lane, type TaskProgress } from '@bloc
 
 /** How a task was scheduled. Times are Unix milliseconds. */
 export interface Schedule {
-  /** Which generation was scheduled so. */
+  /** Which generation was scheduled so, or when it was moved to this queue since then. */
   readonly generation: number
   readonly queue: string
   readonly lane: Lane
