@@ -6,6 +6,7 @@ import type { Statistics } from '../statistics/statistics.ts'
 import { backfillRoutes } from './backfill-routes.ts'
 import { coverageRoutes } from './coverage-routes.ts'
 import { deadRoutes } from './dead-routes.ts'
+import { enqueueRoutes } from './enqueue-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import { failureRoutes } from './failure-routes.ts'
 import { listTasks } from './list-tasks.ts'
@@ -35,6 +36,7 @@ export interface ApiPorts {
  * | route | answer |
  * | --- | --- |
  * | `GET /tasks` | tasks by filter, a page at a time |
+ * | `POST /tasks` | see `enqueueRoutes` |
  * | `GET /tasks/:id` | one task with its result and all attempts |
  * | `GET /stats` | totals by state and task, rates, the oldest waiting task |
  * | `GET /coverage`, `GET /gaps` | see `coverageRoutes` |
@@ -95,6 +97,7 @@ export function apiRoutes({ database, statistics, broker, logger, now }: ApiPort
     await app.register(eventRoutes({ database, statistics, now }))
     const operations = createOperations({ now })
     app.addHook('preClose', () => operations.stop())
+    await app.register(enqueueRoutes({ database, broker, now }))
     await app.register(taskActionRoutes({ database, broker, operations, now }))
     await app.register(workerRoutes({ database, broker, logger, now }))
     await app.register(queueRoutes({ database, broker, now }))
