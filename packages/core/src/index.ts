@@ -61,8 +61,22 @@ export { serializeError } from './errors/serialized-error.ts'
 export { eventMessageCodec, heartbeatCodec, MAX_MESSAGE_BYTES, taskMessageCodec } from './message/codec.ts'
 export { EVENT_MESSAGE_TYPE, FAILURE_REASONS, HEARTBEAT_MESSAGE_TYPE } from './message/event-message.ts'
 export { lostMessage, RECORDED_TASK_COLUMNS, retryMessage } from './message/recorded-message.ts'
+export {
+  MAX_ROW_BYTES,
+  packRows,
+  PART_BYTES,
+  readCheckpoint,
+  readManifest,
+  readRowsMessage,
+  ROWS_CONTENT_TYPE,
+  ROWS_HEADERS,
+  ROWS_MESSAGE_TYPE,
+  rowsMessage,
+  unpackRows,
+} from './message/rows-message.ts'
 export { CAUSES, TASK_MESSAGE_TYPE } from './message/task-message.ts'
 export {
+  batchId,
   blockRange,
   blockSet,
   contains,
@@ -77,7 +91,11 @@ export {
   toMultirange,
   union,
 } from './range/block-range.ts'
+export { readResultBatches, readResults } from './results/read-results.ts'
+export { createResultSinks, RESULT_SINKS } from './results/result-sink.ts'
+export { storeParts } from './results/store-parts.ts'
 export { describeCondition, everyBlock, everyNBlocks, isPeriodic, never } from './task/condition.ts'
+export { DEFAULT_BATCH_SIZE, defineRangeTask, isRangeTaskDefinition } from './task/define-range-task.ts'
 export { defineTask, isTaskDefinition, MAX_CHUNK, MAX_RESULT_BYTES } from './task/define-task.ts'
 export { byteSize, formatBytes } from './task/byte-size.ts'
 export { ISOLATIONS } from './task/isolation.ts'
@@ -89,7 +107,20 @@ export { assertQueueName, DEFAULT_QUEUE, isQueueName } from './task/queue-name.t
 export { MAX_RATE_LIMIT, RATE_LIMIT_SCOPES, rateLimitProblems } from './task/rate-limit.ts'
 export { createTaskRegistry } from './task/registry.ts'
 export { MAX_DELAY_MS, neverGrows, RETRY_DEFAULTS, retryDecision, retryDelay } from './task/retry-policy.ts'
-export { Cancel, Postpone } from './task/steering.ts'
+export { Cancel, Postpone, RangeTooLarge } from './task/steering.ts'
+export { BATCH_STATES, batchMove, nextBatchState } from './job/batch-state.ts'
+export { createCoordinator, definitionProblems } from './job/coordinator.ts'
+export { isRangeJobOver, nextRangeJobState, RANGE_JOB_STATES, rangeJobMove } from './job/job-state.ts'
+export {
+  createRangeJob,
+  DEFAULT_BATCH_WINDOW,
+  MAX_BATCH_WINDOW,
+  MAX_BATCHES,
+  rangeJobProblems,
+  tooManyBatches,
+} from './job/range-job.ts'
+export { RANGE_JOB_COLUMNS, rangeJobOfRow } from './job/range-job-rows.ts'
+export { createRangeJobs } from './job/range-jobs.ts'
 export { listen } from './service/listen.ts'
 export { addProbeRoutes } from './service/probe-routes.ts'
 export { createProbeServer } from './service/probe-server.ts'
@@ -178,13 +209,30 @@ export type { SerializedError } from './errors/serialized-error.ts'
 export type { Codec } from './message/codec.ts'
 export type { EventMessage, FailureReason, Heartbeat, TaskEvent } from './message/event-message.ts'
 export type { RecordedTask } from './message/recorded-message.ts'
+export type { ExecutionParts, PartList, RangeCheckpoint, RowsManifest, RowsPart } from './message/rows-message.ts'
 export type { Cause, TaskItem, TaskMessage } from './message/task-message.ts'
 export type { Batch, BlockRange, BlockSet } from './range/block-range.ts'
+export type { ReadResultsOptions, ResultBatch } from './results/read-results.ts'
+export type { PartPlace, ResultSink, ResultSinkName, ResultSinks } from './results/result-sink.ts'
+export type { StoredParts } from './results/store-parts.ts'
+export type { BatchMove, BatchState } from './job/batch-state.ts'
+export type { Coordinator, CoordinatorOptions, RangeJobHandle, RunOptions, WaitOptions } from './job/coordinator.ts'
+export type { RangeJobMove, RangeJobState } from './job/job-state.ts'
+export type { RangeJob, RangeJobProblem, RangeJobRequest } from './job/range-job.ts'
+export type { RangeJobRow } from './job/range-job-rows.ts'
+export type { BatchPage, RangeBatch, RangeJobDetail, RangeJobProgress, RangeJobSummary } from './job/range-job-view.ts'
+export type { RangeJobFilter, RangeJobOrder, RangeJobs } from './job/range-jobs.ts'
 export type { ProbePorts } from './service/probe-routes.ts'
 export type { ProbeServer, ProbeServerOptions } from './service/probe-server.ts'
 export type { RunServiceOptions, Service, ServiceContext } from './service/run-service.ts'
 export type { StopRequest } from './service/stop-request.ts'
 export type { AnyCondition, Condition, ConditionBlock, ConditionContext, PeriodicCondition } from './task/condition.ts'
+export type {
+  AnyRangeTaskDefinition,
+  RangeTaskContext,
+  RangeTaskDefinition,
+  RangeTaskOptions,
+} from './task/define-range-task.ts'
 export type {
   AnyTaskDefinition,
   BackfillOptions,
@@ -200,8 +248,9 @@ export type { Isolation, IsolationOptions } from './task/isolation.ts'
 export type { Json, JsonObject } from './task/json.ts'
 export type { Lane } from './task/lane.ts'
 export type { RateLimit, RateLimitOptions, RateLimitScope } from './task/rate-limit.ts'
-export type { RegisteredTask, TaskRegistry } from './task/registry.ts'
+export type { RegisteredRangeTask, RegisteredTask, TaskRegistry } from './task/registry.ts'
 export type { Backoff, ErrorClass, RetryDecision, RetryDefaults, RetryPolicy } from './task/retry-policy.ts'
+export type { ExecutionDefinition, ExecutionOptions } from './task/task-execution.ts'
 export type { ArgsOf, ArgsSchema, StandardSchema } from './task/task-args.ts'
 export type { TaskIdentity } from './task/task-id.ts'
 export type { FinalState, TaskProgress, TaskState } from './task/task-state.ts'

@@ -2,7 +2,7 @@ import { v7 } from 'uuid'
 
 import type { Head } from '../chain/chain-source.ts'
 import { NonRetryableError } from '../errors/blockmill-error.ts'
-import { isBlockNumber } from '../range/block-range.ts'
+import { countProblems, rangeProblems, type RequestProblem } from '../range/request-rules.ts'
 import { MAX_CHUNK } from '../task/define-task.ts'
 import type { JsonObject } from '../task/json.ts'
 import { argsProblems } from '../task/task-args.ts'
@@ -63,11 +63,7 @@ export interface BackfillJob {
 }
 
 /** A rule that a request breaks. */
-export interface BackfillProblem {
-  readonly field: 'from' | 'to' | 'args' | 'chunk' | 'window' | 'rate'
-  /** Names the value and the rule. */
-  readonly message: string
-}
+export type BackfillProblem = RequestProblem<'from' | 'to' | 'args' | 'chunk' | 'window' | 'rate'>
 
 /** Every rule that a request breaks; empty when it is sound. */
 export function backfillProblems({
@@ -78,29 +74,23 @@ export function backfillProblems({
   window,
   rate,
 }: Pick<BackfillRequest, BackfillProblem['field']>): readonly BackfillProblem[] {
-  const problems: BackfillProblem[] = []
-  const rule = (field: BackfillProblem['field'], holds: boolean, message: string): void => {
-    if (!holds) problems.push({ field, message })
-  }
-  const block = 'it must be a block number: whole, from 0 to 2^53 − 1'
-  rule('from', isBlockNumber(from), `from is ${from}; ${block}`)
-  rule('to', isBlockNumber(to), `to is ${to}; ${block}`)
-  if (problems.length === 0) {
-    rule('from', from <= to, `from is ${from} and to is ${to}; the first block may not be above the last`)
-  }
-  rule('chunk', isWholeUpTo(chunk, MAX_CHUNK), `chunk is ${chunk}; it must be a whole number from 1 to ${MAX_CHUNK}`)
-  rule(
-    'window',
-    isWholeUpTo(window, MAX_WINDOW),
-    `window is ${window}; it must be a whole number from 1 to ${MAX_WINDOW}`,
-  )
-  rule(
-    'rate',
-    rate === undefined || (rate > 0 && rate <= MAX_RATE),
-    `rate is ${rate}; it must be above 0 and at most ${MAX_RATE} tasks a second`,
-  )
-  if (args !== undefined) for (const message of argsProblems(args, undefined)) rule('args', false, message)
-  return problems
+  return [
+    ...rangeProblems({ from, to }),
+    ...countProblems('chunk', chunk, MAX_CHUNK),
+    ...countProblems('window', window, MAX_WINDOW),
+    ...(rate === undefined || (rate > 0 && rate <= MAX_RATE)
+      ? []
+      : [
+          {
+            field: 'rate' as const,
+            message: `rate is ${rate}; it must be above 0 and at most ${MAX_RATE} tasks a second`,
+          },
+        ]),
+    ...(args === undefined ? [] : argsProblems(args, undefined)).map((message) => ({
+      field: 'args' as const,
+      message,
+    })),
+  ]
 }
 
 /**
@@ -135,8 +125,4 @@ export function createBackfillJob(request: BackfillRequest, now: Date): Backfill
     finishedAt: null,
     error: null,
   }
-}
-
-function isWholeUpTo(value: number | undefined, maximum: number): boolean {
-  return value === undefined || (Number.isSafeInteger(value) && value >= 1 && value <= maximum)
 }

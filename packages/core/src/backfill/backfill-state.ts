@@ -1,3 +1,5 @@
+import { stateAfter, type StateMove } from '../job/state-moves.ts'
+
 /**
  * The states of a back-fill job.
  *
@@ -19,12 +21,7 @@ export type BackfillState = (typeof BACKFILL_STATES)[number]
 export const BACKFILL_MOVES = ['pause', 'resume', 'cancel', 'start', 'complete', 'fail'] as const
 export type BackfillMove = (typeof BACKFILL_MOVES)[number]
 
-interface Move {
-  readonly from: readonly BackfillState[]
-  readonly to: BackfillState
-}
-
-const MOVES: Readonly<Record<BackfillMove, Move>> = {
+const MOVES: Readonly<Record<BackfillMove, StateMove<BackfillState>>> = {
   pause: { from: ['pending', 'running'], to: 'paused' },
   resume: { from: ['paused', 'failed'], to: 'pending' },
   cancel: { from: ['pending', 'running', 'paused'], to: 'cancelled' },
@@ -35,12 +32,11 @@ const MOVES: Readonly<Record<BackfillMove, Move>> = {
 
 /** Where a move leads to from a state; `undefined` where there is no such move. */
 export function nextBackfillState(state: BackfillState, move: BackfillMove): BackfillState | undefined {
-  const { from, to } = MOVES[move]
-  return from.includes(state) ? to : undefined
+  return stateAfter(MOVES[move], state)
 }
 
 /** The states that a move starts from, and the one that it leads to. */
-export function backfillMove(move: BackfillMove): Move {
+export function backfillMove(move: BackfillMove): StateMove<BackfillState> {
   return MOVES[move]
 }
 

@@ -1,19 +1,16 @@
+import type { JobPace } from '../job/job-pace.ts'
 import type { BlockSet } from '../range/block-range.ts'
 import type { JsonObject } from '../task/json.ts'
 import type { BackfillJob } from './backfill-job.ts'
 
 /** How far a back-fill job is. */
-export interface BackfillProgress {
+export interface BackfillProgress extends JobPace {
   /** Blocks that were evaluated, over all sets of arguments. */
   readonly done: number
   /** Blocks that it is for, without those that were covered before; null until it has started. */
   readonly total: number | null
   /** Tasks that it has scheduled. */
   readonly scheduled: number
-  /** Blocks in a second over the last minute; 0 while it is not running. */
-  readonly blocksPerSecond: number
-  /** Until it is done at that rate; null when nobody can tell. */
-  readonly etaSeconds: number | null
 }
 
 /** A back-fill job with its progress. */
@@ -45,24 +42,4 @@ export interface BackfillTasks {
 export interface BackfillDetail extends BackfillSummary {
   readonly parts: readonly BackfillPart[]
   readonly tasks: BackfillTasks
-}
-
-/** A rate that was reported longer ago than this is of a scheduler that has gone. */
-const RATE_VALID_MS = 15_000
-
-/** What the rate on record is worth now, and how long the rest takes at that rate. */
-export function backfillPace(
-  { done, total, state }: Pick<BackfillSummary, 'done' | 'total' | 'state'>,
-  reported: { readonly blocksPerSecond: number | null; readonly at: Date | null },
-  now: Date,
-): Pick<BackfillProgress, 'blocksPerSecond' | 'etaSeconds'> {
-  const isCurrent =
-    state === 'running' && reported.at !== null && now.getTime() - reported.at.getTime() <= RATE_VALID_MS
-  const blocksPerSecond = isCurrent ? (reported.blocksPerSecond ?? 0) : 0
-  const isOver = state === 'completed'
-  if (isOver) return { blocksPerSecond, etaSeconds: 0 }
-  return {
-    blocksPerSecond,
-    etaSeconds: total === null || blocksPerSecond === 0 ? null : (total - done) / blocksPerSecond,
-  }
 }

@@ -1,18 +1,13 @@
 import { type Database, type Query } from '../database/database.ts'
 import { NonRetryableError } from '../errors/blockmill-error.ts'
+import { jobPace } from '../job/job-pace.ts'
 import { fromMultirange } from '../range/block-range.ts'
 import type { JsonObject } from '../task/json.ts'
 import type { TaskState } from '../task/task-state.ts'
 import { BACKFILL_JOB_COLUMNS, type BackfillJobRow, jobOfRow } from './backfill-rows.ts'
 import type { BackfillJob } from './backfill-job.ts'
 import { backfillMove, type BackfillMove, type BackfillState } from './backfill-state.ts'
-import {
-  type BackfillDetail,
-  backfillPace,
-  type BackfillPart,
-  type BackfillSummary,
-  type BackfillTasks,
-} from './backfill-view.ts'
+import type { BackfillDetail, BackfillPart, BackfillSummary, BackfillTasks } from './backfill-view.ts'
 
 /** What a person may order of a job. */
 export type BackfillOrder = Extract<BackfillMove, 'pause' | 'resume' | 'cancel'>
@@ -186,7 +181,7 @@ function summaryOfRow(row: SummaryRow): BackfillSummary {
   const total = row.total ?? (job.startedAt === null ? null : 0)
   const progress = { state: job.state, done: row.done ?? 0, total }
   const reported = { blocksPerSecond: row.blocks_per_second, at: row.progress_at }
-  return { ...job, ...progress, scheduled: row.scheduled, ...backfillPace(progress, reported, row.asked_at) }
+  return { ...job, ...progress, scheduled: row.scheduled, ...jobPace(progress, reported, row.asked_at) }
 }
 
 interface PartRow {

@@ -23,6 +23,11 @@ export const ERROR_CODES = {
   MESSAGE_INVALID: 'A message body is not what its schema says.',
   MESSAGE_TOO_LARGE: 'Arguments, a result or a message exceed their size limit.',
   RANGE_INVALID: 'A block range or batch size breaks a rule.',
+  ROW_INVALID: 'A range task emitted what is no row: rows are objects that JSON can carry, given in a list.',
+  CHECKPOINT_INVALID: 'The cursor of a checkpoint is not JSON, or is larger than 64 KiB.',
+  EMIT_NOT_AWAITED: 'A range task emitted on and on without awaiting `emit`, so that its rows piled up in memory.',
+  RESULTS_INCOMPLETE: 'The rows of a range job are not complete: it is not completed, or some of its parts are gone.',
+  TASK_WITHOUT_RANGE: 'A range task was enqueued without a range or outside of a range job.',
   RESULT_NOT_JSON: 'A handler returned something that JSON cannot carry.',
   RESULT_TOO_LARGE: 'A handler returned more than 256 KiB of JSON.',
   CONTROL_INVALID: 'A control command names something that cannot be: what is no task id, say.',
@@ -32,6 +37,11 @@ export const ERROR_CODES = {
     'A back-fill cannot be started as asked: its blocks, arguments, chunk, window or rate break a rule.',
   BACKFILL_UNKNOWN: 'No back-fill with this id is on record.',
   BACKFILL_CONFLICT: 'A back-fill cannot be paused, resumed or cancelled in the state that it is in.',
+  RANGE_JOB_INVALID:
+    'A range job cannot be started as asked: its blocks, batch size, arguments, window, queue or sink break a rule.',
+  RANGE_JOB_UNKNOWN: 'No range job with this id is on record.',
+  RANGE_JOB_CONFLICT:
+    'A range job cannot be paused, resumed, cancelled, retried, read or deleted in the state that it is in.',
   DEAD_LETTER_UNKNOWN: 'No dead letter with this id is on record.',
   DEAD_LETTER_CONFLICT: 'A dead letter carries no task that could be run again.',
   TASK_UNKNOWN: 'No task of this name is registered.',

@@ -178,7 +178,7 @@ describe('the codec of event messages', () => {
     { type: 'cancelled', ...facts, startedAt: at, reason: 'pointless' },
     { type: 'orphaned', ...facts, reason: 'reorganised' },
     { type: 'progress', ...facts, done: 1, total: 2 },
-    { type: 'split', ...facts, startedAt: at, into: [] },
+    { type: 'split', ...facts, startedAt: at, reason: 'too many rows', safeSize: 100 },
   ]
   const messageOf = (list: unknown[]) => ({ v: 1, worker: 'w1', sentAt: at, events: list }) as EventMessage
 

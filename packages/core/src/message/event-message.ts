@@ -65,7 +65,14 @@ export const TaskEventSchema = Type.Union([
   Type.Object({ type: Type.Literal('cancelled'), ...ended, reason: Type.String() }),
   Type.Object({ type: Type.Literal('orphaned'), ...base, reason: Type.String() }),
   Type.Object({ type: Type.Literal('progress'), ...base, done: Type.Number(), total: Type.Optional(Type.Number()) }),
-  Type.Object({ type: Type.Literal('split'), ...ended, into: Type.Array(Type.String()) }),
+  /** A batch has more than it can fetch at once: whoever made it makes smaller ones of it. */
+  Type.Object({
+    type: Type.Literal('split'),
+    ...ended,
+    reason: Type.String(),
+    /** Blocks that can be fetched at once, where that is known. */
+    safeSize: Type.Optional(Type.Integer({ minimum: 1 })),
+  }),
 ])
 
 /** A batch of events from one worker (or of `orphaned` events from a scheduler). */

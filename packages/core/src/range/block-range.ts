@@ -101,6 +101,11 @@ export interface Batch extends BlockRange {
   readonly id: string
 }
 
+/** `batch_0001_<from>_<to>`: the name of the batch of this number, counted from 1, or of a piece of it. */
+export function batchId(number: number, { from, to }: BlockRange): string {
+  return `batch_${String(number).padStart(4, '0')}_${from}_${to}`
+}
+
 /**
  * A range cut into batches of `size` blocks, the last one shorter. They are disjoint, sorted, and their union is the range.
  *
@@ -113,8 +118,8 @@ export function splitRange(from: number, to: number, size: number): Batch[] {
   }
   const batches: Batch[] = []
   for (let start = from; start <= to; start += size) {
-    const end = Math.min(start + size - 1, to)
-    batches.push({ id: `batch_${String(batches.length + 1).padStart(4, '0')}_${start}_${end}`, from: start, to: end })
+    const range = { from: start, to: Math.min(start + size - 1, to) }
+    batches.push({ id: batchId(batches.length + 1, range), ...range })
   }
   return batches
 }

@@ -4,8 +4,9 @@ import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:pat
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
 import { ConfigurationError } from '../errors/blockmill-error.ts'
-import { isTaskDefinition } from './define-task.ts'
-import { createTaskRegistry, type RegisteredTask, type TaskRegistry } from './registry.ts'
+import { type AnyRangeTaskDefinition, isRangeTaskDefinition } from './define-range-task.ts'
+import { type AnyTaskDefinition, isTaskDefinition } from './define-task.ts'
+import { createTaskRegistry, type RegisteredRangeTask, type RegisteredTask, type TaskRegistry } from './registry.ts'
 
 /** Modules of a tasks package that are searched for tasks, below its `src` (or `dist` when there is no `src`). */
 const TASK_MODULES = '**/{tasks,block-tasks}.{ts,js,mts,mjs}'
@@ -14,8 +15,8 @@ const TASK_FOLDER_MODULES = '**/tasks/**/*.{ts,js,mts,mjs}'
 const ALL_MODULES = '**/*.{ts,js,mts,mjs}'
 
 /**
- * Finds every task of the tasks packages: all exports made by `defineTask` of the modules that match `tasks.ts`,
- * `block-tasks.ts` or `tasks/**`, below the package's `src` (or `dist`), or in a folder that is itself named `tasks`.
+ * Finds every task of the tasks packages: all exports made by `defineTask` or `defineRangeTask` of the modules that match
+ * `tasks.ts`, `block-tasks.ts` or `tasks/**`, below the package's `src` (or `dist`), or in a folder that is itself named `tasks`.
  *
  * @param sources package names, or paths of packages, folders or single modules.
  * @param from where names and relative paths are resolved; default the working directory.
@@ -23,12 +24,12 @@ const ALL_MODULES = '**/*.{ts,js,mts,mjs}'
  * has no task; `TASK_NAME_TAKEN` naming both files of a doubled name.
  */
 export async function discoverTasks(sources: readonly string[], from: string = process.cwd()): Promise<TaskRegistry> {
-  const found: RegisteredTask[] = []
+  const found: (RegisteredTask | RegisteredRangeTask)[] = []
   for (const source of sources) {
     const before = found.length
     for (const file of await taskModules(source, from)) {
       for (const definition of await definitionsIn(file)) {
-        found.push({ definition, file: relative(from, file) })
+        found.push({ definition, file: relative(from, file) } as RegisteredTask | RegisteredRangeTask)
       }
     }
     if (found.length === before) throw noTasks(source, from)
@@ -61,7 +62,7 @@ async function taskModules(source: string, from: string): Promise<string[]> {
 function noTasks(source: string, from: string): ConfigurationError {
   return new ConfigurationError(
     'TASK_MODULE_FAILED',
-    `Tasks package '${source}' has no task, looked at from ${from}. Export what defineTask returns from a module named tasks.ts or block-tasks.ts, or from one in a folder named tasks, below src.`,
+    `Tasks package '${source}' has no task, looked at from ${from}. Export what defineTask or defineRangeTask returns from a module named tasks.ts or block-tasks.ts, or from one in a folder named tasks, below src.`,
   )
 }
 
@@ -106,10 +107,10 @@ async function sourceFolder(root: string): Promise<string> {
   return root
 }
 
-async function definitionsIn(file: string): Promise<RegisteredTask['definition'][]> {
+async function definitionsIn(file: string): Promise<(AnyTaskDefinition | AnyRangeTaskDefinition)[]> {
   try {
     const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>
-    return Object.values(module).filter(isTaskDefinition)
+    return Object.values(module).filter((value) => isTaskDefinition(value) || isRangeTaskDefinition(value))
   } catch (error) {
     const reason = error instanceof Error ? error.message : `it threw ${inspect(error)}, which is not an Error`
     throw new ConfigurationError(

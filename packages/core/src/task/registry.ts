@@ -1,25 +1,34 @@
 import { ConfigurationError } from '../errors/blockmill-error.ts'
-import type { AnyTaskDefinition } from './define-task.ts'
+import { type AnyRangeTaskDefinition, isRangeTaskDefinition } from './define-range-task.ts'
+import { type AnyTaskDefinition, isTaskDefinition } from './define-task.ts'
 
-/** A task definition and the file it was found in. */
-export interface RegisteredTask {
-  readonly definition: AnyTaskDefinition
+/** A definition and the file it was found in. */
+interface Registered<Definition> {
+  readonly definition: Definition
   readonly file: string
 }
 
-/** All tasks of a service, by name. */
+/** A task definition and the file it was found in. */
+export type RegisteredTask = Registered<AnyTaskDefinition>
+/** A range task definition and the file it was found in. */
+export type RegisteredRangeTask = Registered<AnyRangeTaskDefinition>
+
+/** All tasks of a service, by name: those that run for blocks, and those that range jobs run. No two share a name. */
 export interface TaskRegistry {
   get(name: string): AnyTaskDefinition | undefined
-  /** In order of name. */
+  /** In order of name, without range tasks. */
   list(): readonly RegisteredTask[]
+  getRangeTask(name: string): AnyRangeTaskDefinition | undefined
+  /** In order of name. */
+  listRangeTasks(): readonly RegisteredRangeTask[]
 }
 
 /**
  * @throws ConfigurationError `TASK_NAME_TAKEN` naming both files when two definitions share a name. The same definition
  * found twice, because one module re-exports another, is one task.
  */
-export function createTaskRegistry(found: Iterable<RegisteredTask>): TaskRegistry {
-  const tasks = new Map<string, RegisteredTask>()
+export function createTaskRegistry(found: Iterable<RegisteredTask | RegisteredRangeTask>): TaskRegistry {
+  const tasks = new Map<string, RegisteredTask | RegisteredRangeTask>()
   for (const one of found) {
     const other = tasks.get(one.definition.name)
     if (other === undefined) tasks.set(one.definition.name, one)
@@ -31,5 +40,20 @@ export function createTaskRegistry(found: Iterable<RegisteredTask>): TaskRegistr
     }
   }
   const sorted = [...tasks.values()].sort((a, b) => (a.definition.name < b.definition.name ? -1 : 1))
-  return { get: (name) => tasks.get(name)?.definition, list: () => sorted }
+  const blockTasks = sorted.filter((one): one is RegisteredTask => isTaskDefinition(one.definition))
+  const rangeTasks = sorted.filter((one): one is RegisteredRangeTask => isRangeTaskDefinition(one.definition))
+  const byName = definitionsByName(blockTasks)
+  const rangeTasksByName = definitionsByName(rangeTasks)
+  return {
+    get: (name) => byName.get(name),
+    list: () => blockTasks,
+    getRangeTask: (name) => rangeTasksByName.get(name),
+    listRangeTasks: () => rangeTasks,
+  }
+}
+
+function definitionsByName<Definition extends { readonly name: string }>(
+  tasks: readonly Registered<Definition>[],
+): ReadonlyMap<string, Definition> {
+  return new Map(tasks.map(({ definition }) => [definition.name, definition]))
 }

@@ -19,3 +19,18 @@ export class Postpone extends Error {
 export class Cancel extends Error {
   override readonly name = 'Cancel'
 }
+
+/**
+ * Thrown by the handler of a batch that has more to fetch than it can get at once: the batch is split, in two or in pieces of
+ * `safeSize` blocks. Not a failure, and no attempt is used; only on a single block it is one.
+ */
+export class RangeTooLarge extends Error {
+  override readonly name = 'RangeTooLarge'
+  /** Blocks that can be fetched at once; `undefined` when the handler cannot tell. */
+  readonly safeSize: number | undefined
+
+  constructor(message = 'the range has more than can be fetched at once', { safeSize }: { safeSize?: number } = {}) {
+    super(message)
+    this.safeSize = safeSize
+  }
+}

@@ -12,6 +12,8 @@ export interface TaskIdentity {
   readonly block?: { readonly number: number; readonly hash?: string }
   /** The block range, for batches of a range job. */
   readonly range?: BlockRange
+  /** The id of the range job of a batch: two jobs over the same range are each owed a result of their own. */
+  readonly job?: string
 }
 
 /**
@@ -20,9 +22,10 @@ export interface TaskIdentity {
  *
  * So a block that is planned twice yields the same ids, every write is an idempotent upsert, and B-tree inserts stay local.
  */
-export function taskId({ chain, task, args, block, range }: TaskIdentity): string {
+export function taskId({ chain, task, args, block, range, job }: TaskIdentity): string {
   const number = block?.number ?? range?.from ?? 0
   const unit = range === undefined ? [block?.number ?? null, block?.hash ?? null] : [range.from, range.to]
+  if (job !== undefined) unit.push(job)
   return uuidV8(number, canonicalJson([chain, task, args, unit]))
 }
 

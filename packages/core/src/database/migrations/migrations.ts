@@ -9,6 +9,7 @@ import { FailureFingerprints } from './failure-fingerprints.ts'
 import { FinishIndex } from './finish-index.ts'
 import { GapIndexes } from './gap-indexes.ts'
 import { InitialSchema } from './initial-schema.ts'
+import { RangeJobs } from './range-jobs.ts'
 import { ScheduleGenerations } from './schedule-generations.ts'
 import { TaskDeadlines } from './task-deadlines.ts'
 import { UniqueTasks } from './unique-tasks.ts'
@@ -27,4 +28,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '0010-finish-index', class: FinishIndex },
   { name: '0011-dead-letter-tasks', class: DeadLetterTasks },
   { name: '0012-failure-fingerprints', class: FailureFingerprints },
+  { name: '0013-range-jobs', class: RangeJobs },
 ]
