@@ -306,7 +306,8 @@ export class ConfirmPublisher implements Publisher {
 }
 
 function publishOptions(message: OutgoingMessage, tag: number): Options.Publish {
-  const options: Options.Publish = { persistent: true, contentType: 'application/json', type: message.type }
+  const { type, contentType = 'application/json' } = message
+  const options: Options.Publish = { persistent: true, contentType, type }
   if (message.messageId !== undefined) options.messageId = message.messageId
   if (message.headers !== undefined) options.headers = message.headers
   if (message.mandatory === true) {

@@ -5,6 +5,8 @@ export interface OutgoingMessage {
   readonly body: Buffer
   /** The `type` property: `blockmill.task.v1` and the like. */
   readonly type: string
+  /** Default `application/json`. */
+  readonly contentType?: string
   readonly messageId?: string
   readonly headers?: Readonly<Record<string, unknown>>
   /** Rejects with `BROKER_PUBLISH_FAILED` when no queue takes it. Says nothing where a `#` binding exists. Default false. */

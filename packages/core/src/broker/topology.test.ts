@@ -36,11 +36,14 @@ describe('createTopology', () => {
       dead: 'blockmill.dead',
       control: 'blockmill.control',
       reply: 'blockmill.reply',
+      results: 'blockmill.results',
     })
     expect(topology.monitorQueue).toBe('blockmill.monitor')
     expect(topology.workQueue('high-priority', 'low')).toBe('blockmill.work.high-priority.low')
     expect(topology.delayQueue(1_189)).toBe('blockmill.delay.1189')
     expect(topology.taskKey('default', 'normal')).toBe('task.default.normal')
+    expect(topology.resultsQueue).toBe('blockmill.results')
+    expect(topology.rowsKey('0199')).toBe('rows.0199')
     expect(topology.eventKey('succeeded')).toBe('event.succeeded')
     expect(topology.delayKey(1_189, 'default', 'low')).toBe('d1189.default.low')
     expect(createTopology({ monitorQueue: 'task-monitor' }).monitorQueue).toBe('task-monitor')
@@ -114,7 +117,7 @@ describe('createTopology', () => {
   it('declares nothing but quorum queues, with nothing that newer brokers refuse', () => {
     const topology = createTopology()
     const queues = [topology.base(), topology.work('default'), topology.delay(1_000)].flatMap((each) => each.queues)
-    expect(queues.length).toBe(3 + LANES.length + 1)
+    expect(queues.length).toBe(4 + LANES.length + 1)
     for (const { arguments: args } of queues) {
       expect(args['x-queue-type']).toBe('quorum')
       for (const gone of ['x-max-priority', 'x-queue-mode', 'x-expires', 'x-max-length', 'x-dead-letter-routing-key']) {

@@ -44,10 +44,13 @@ export interface Topology {
     readonly dead: string
     readonly control: string
     readonly reply: string
+    readonly results: string
   }
   readonly monitorQueue: string
   readonly parkedQueue: string
   readonly deadQueue: string
+  /** Takes the rows of range jobs. */
+  readonly resultsQueue: string
   workQueue(queue: string, lane: Lane): string
   delayQueue(delayMs: number): string
   /** `task.<queue>.<lane>`, on the tasks exchange. */
@@ -56,7 +59,9 @@ export interface Topology {
   eventKey(kind: string): string
   /** `d<ms>.<queue>.<lane>`, on the delay exchange; kept by the message through the redeliver exchange. */
   delayKey(delayMs: number, queue: string, lane: Lane): string
-  /** Exchanges, monitor, parked and dead queues: what every process needs. */
+  /** `rows.<job id>`, on the results exchange. */
+  rowsKey(job: string): string
+  /** Exchanges, monitor, parked, dead and results queues: what every process needs. */
   base(): Declarations
   /** The work queues of a logical queue, one for each lane. */
   work(queue: string): Declarations
@@ -86,6 +91,16 @@ export interface TopologyOptions {
 
 const QUORUM = { 'x-queue-type': 'quorum' } as const
 
+/** What consumers cannot get done goes to the dead queue, and nothing is lost on the way there. */
+const withDeadLetters = (deadExchange: string): Readonly<Record<string, unknown>> => ({
+  ...QUORUM,
+  'x-delivery-limit': DELIVERY_LIMIT,
+  'x-dead-letter-exchange': deadExchange,
+  'x-dead-letter-strategy': 'at-least-once',
+  // At-least-once dead-lettering is refused by the broker without it.
+  'x-overflow': 'reject-publish',
+})
+
 /**
  * The topology of an installation. The same declarations hold on RabbitMQ 3.10, 3.13 and 4.x.
  *
@@ -103,6 +118,7 @@ export function createTopology({ namespace = 'blockmill', monitorQueue }: Topolo
     dead: named('dead'),
     control: named('control'),
     reply: named('reply'),
+    results: named('results'),
   }
   const monitor = monitorQueue ?? named('monitor')
   const workQueue = (queue: string, lane: Lane): string => named(`work.${queue}.${lane}`)
@@ -117,12 +133,14 @@ export function createTopology({ namespace = 'blockmill', monitorQueue }: Topolo
     monitorQueue: monitor,
     parkedQueue: named('parked'),
     deadQueue: named('dead'),
+    resultsQueue: named('results'),
     workQueue,
     delayQueue,
     rateQueue,
     taskKey,
     eventKey: (kind) => `event.${kind}`,
     delayKey: (delayMs, queue, lane) => `d${delayMs}.${queue}.${lane}`,
+    rowsKey: (job) => `rows.${job}`,
     base: () => ({
       exchanges: [
         { type: 'topic', name: exchanges.tasks },
@@ -132,6 +150,7 @@ export function createTopology({ namespace = 'blockmill', monitorQueue }: Topolo
         { type: 'fanout', name: exchanges.parked },
         { type: 'fanout', name: exchanges.control },
         { type: 'topic', name: exchanges.reply },
+        { type: 'topic', name: exchanges.results },
         // What comes out of a delay queue and finds no work queue is kept, not dropped.
         { type: 'topic', name: exchanges.redeliver, arguments: { 'alternate-exchange': exchanges.parked } },
       ],
@@ -139,12 +158,14 @@ export function createTopology({ namespace = 'blockmill', monitorQueue }: Topolo
         { name: monitor, arguments: QUORUM },
         { name: named('parked'), arguments: QUORUM },
         { name: named('dead'), arguments: QUORUM },
+        { name: named('results'), arguments: withDeadLetters(exchanges.dead) },
       ],
       bindings: [
         { queue: monitor, exchange: exchanges.tasks, pattern: '#' },
         { queue: monitor, exchange: exchanges.events, pattern: '#' },
         { queue: named('parked'), exchange: exchanges.parked, pattern: '' },
         { queue: named('dead'), exchange: exchanges.dead, pattern: '#' },
+        { queue: named('results'), exchange: exchanges.results, pattern: '#' },
       ],
     }),
     work(queue) {
@@ -153,14 +174,7 @@ export function createTopology({ namespace = 'blockmill', monitorQueue }: Topolo
         exchanges: [],
         queues: LANES.map((lane) => ({
           name: workQueue(queue, lane),
-          arguments: {
-            ...QUORUM,
-            'x-delivery-limit': DELIVERY_LIMIT,
-            'x-dead-letter-exchange': exchanges.dead,
-            'x-dead-letter-strategy': 'at-least-once',
-            // At-least-once dead-lettering is refused by the broker without it.
-            'x-overflow': 'reject-publish',
-          },
+          arguments: withDeadLetters(exchanges.dead),
         })),
         bindings: LANES.flatMap((lane) => [
           { queue: workQueue(queue, lane), exchange: exchanges.tasks, pattern: taskKey(queue, lane) },

@@ -1,0 +1,135 @@
+import type { Database } from '../database/database.ts'
+import { NonRetryableError } from '../errors/blockmill-error.ts'
+import { unpackRows } from '../message/rows-message.ts'
+import type { JsonObject } from '../task/json.ts'
+import { type PartRef, partsOfJob } from './parts-of-job.ts'
+import { createResultSinks, type PartPlace, type ResultSinkName, type ResultSinks } from './result-sink.ts'
+
+export interface ReadResultsOptions {
+  /** Folder of the files of jobs that keep their rows in files: `BLOCKMILL_RESULTS_DIR` of the monitor. */
+  readonly resultsDir?: string | undefined
+  /** Reads what there is of a job that is not complete, or never will be. Default false. */
+  readonly allowPartial?: boolean
+}
+
+/** Rows that were emitted one after the other. */
+export interface ResultBatch {
+  /** First block of the batch that they come from. */
+  readonly from: number
+  /** Its last block. */
+  readonly to: number
+  readonly rows: readonly JsonObject[]
+}
+
+/** Parts that are fetched by one query: some megabytes at most. */
+const FETCHED_AT_ONCE = 16
+
+/**
+ * The rows of a range job in the order of its blocks, and within a batch in the order in which they were emitted. Memory is
+ * constant: a few parts at a time.
+ *
+ * @throws NonRetryableError `RANGE_JOB_UNKNOWN`; `RESULTS_INCOMPLETE` for a job that is not completed, unless partial results
+ * are allowed, and when a part that belongs to it is gone, because the job was deleted meanwhile, say.
+ */
+export async function* readResults(
+  database: Pick<Database, 'query'>,
+  job: string,
+  options: ReadResultsOptions = {},
+): AsyncGenerator<JsonObject, void, undefined> {
+  for await (const { rows } of readResultBatches(database, job, options)) yield* rows
+}
+
+/** The same as `readResults`, but as many rows at a time as one part holds: faster for those who write them in bulk. */
+export async function* readResultBatches(
+  database: Pick<Database, 'query'>,
+  job: string,
+  { resultsDir, allowPartial = false }: ReadResultsOptions = {},
+): AsyncGenerator<ResultBatch, void, undefined> {
+  const { state, sink } = await readJob(database, job)
+  if (state !== 'completed' && !allowPartial) {
+    throw new NonRetryableError(
+      'RESULTS_INCOMPLETE',
+      `Range job ${job} is ${state}: its results are not complete. Wait until it is completed, or ask for partial results.`,
+    )
+  }
+  const sinks = createResultSinks({ resultsDir })
+  let coming: Promise<readonly FetchedPart[]> | undefined
+  // The next parts are on their way while the reader is busy with these.
+  for await (const refs of chunksOf(partsOfJob(database, job), FETCHED_AT_ONCE)) {
+    const present = coming
+    coming = fetchParts(database, sinks, sink, refs)
+    // Whoever reads on hears of a failure; who stops reading does not need to.
+    coming.catch(() => undefined)
+    if (present !== undefined) yield* decode(await present)
+  }
+  if (coming !== undefined) yield* decode(await coming)
+}
+
+async function* chunksOf<Value>(values: AsyncIterable<Value>, size: number): AsyncGenerator<Value[], void, undefined> {
+  let chunk: Value[] = []
+  for await (const value of values) {
+    chunk.push(value)
+    if (chunk.length < size) continue
+    yield chunk
+    chunk = []
+  }
+  if (chunk.length > 0) yield chunk
+}
+
+interface FetchedPart {
+  readonly ref: PartRef
+  readonly data: Buffer
+}
+
+function* decode(parts: readonly FetchedPart[]): Generator<ResultBatch, void, undefined> {
+  for (const { ref, data } of parts) yield { from: ref.from, to: ref.to, rows: parseRows(data) }
+}
+
+/** JSON has no raw line breaks within texts, so that one array can be made of all lines. */
+function parseRows(data: Buffer): JsonObject[] {
+  const text = unpackRows(data).toString()
+  return JSON.parse(`[${text.slice(0, -1).replaceAll('\n', ',')}]`) as JsonObject[]
+}
+
+async function readJob({ query }: Pick<Database, 'query'>, job: string) {
+  const [row] = await query<{ state: string; sink: ResultSinkName }>(
+    'select state, sink from blockmill.range_job where id = $1',
+    [job],
+  )
+  if (row !== undefined) return row
+  throw new NonRetryableError('RANGE_JOB_UNKNOWN', `There is no range job ${job} on record.`)
+}
+
+const PARTS = `
+select stored.data, stored.file, stored.task_id is not null as "isStored"
+from unnest($1::uuid[], $2::uuid[], $3::int[]) with ordinality as wanted (task_id, execution, part, place)
+left join blockmill.range_result as stored using (task_id, execution, part)
+order by wanted.place`
+
+async function fetchParts(
+  { query }: Pick<Database, 'query'>,
+  sinks: ResultSinks,
+  sink: ResultSinkName,
+  refs: readonly PartRef[],
+): Promise<readonly FetchedPart[]> {
+  const list = (values: readonly (string | number)[]): string => `{${values.join(',')}}`
+  const rows = await query<PartPlace & { isStored: boolean }>(PARTS, [
+    list(refs.map(({ taskId }) => taskId)),
+    list(refs.map(({ execution }) => execution)),
+    list(refs.map(({ part }) => part)),
+  ])
+  return Promise.all(
+    refs.map(async (ref, index) => {
+      const place = rows[index]
+      if (place?.isStored !== true) throw missing(ref)
+      return { ref, data: await sinks[sink].get(place) }
+    }),
+  )
+}
+
+function missing({ from, to, execution, part }: PartRef): NonRetryableError {
+  return new NonRetryableError(
+    'RESULTS_INCOMPLETE',
+    `Part ${part} of the rows of blocks ${from} to ${to} (execution ${execution}) is not on record any more. Was the job deleted or started anew?`,
+  )
+}
