@@ -177,7 +177,7 @@ describe('with nobody there', () => {
     ['what is no id', ['cancel', 'note-block'], 1, 'no task id'],
     ['what is no queue', ['queues', 'pause', 'a.b'], 1, 'a.b'],
     ['what is no lane', ['queues', 'pause', 'alpha', '--lane', 'fast'], 2, 'high, normal, low'],
-    ['no id at all', ['cancel'], 2, 'missing required argument'],
+    ['no task at all', ['cancel'], 1, 'Say which tasks are meant'],
   ])('%s is refused', async (_what, args, expected, text) => {
     const { status, stderr } = await operate(...args)
     expect(stderr).toContain(text)

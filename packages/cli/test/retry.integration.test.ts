@@ -28,10 +28,11 @@ beforeAll(async () => {
   await database.close()
 })
 
-const retry = (...args: readonly string[]) =>
-  blockmill(['retry', ...args], {
+const run = (...args: readonly string[]) =>
+  blockmill(args, {
     environment: { RABBITMQ_URL: brokerUrl, BLOCKMILL_NAMESPACE: namespace, DATABASE_URL: databaseUrl },
   })
+const retry = (...args: readonly string[]) => run('retry', ...args)
 
 it('runs tasks again by filter, and says which of those that were named cannot be', async () => {
   const topology = createTopology({ namespace })
@@ -58,6 +59,34 @@ it.each([
   [['--task', 'a', '--limit', '0'], 'It must be a whole number'],
 ])('refuses %j, and says why', async (args, text) => {
   const { status, stderr } = await retry(...args)
+  expect(status).not.toBe(0)
+  expect(stderr).toContain(text)
+})
+
+it('calls tasks off by filter, and puts that on record without a monitor', async () => {
+  const count = async (...args: readonly string[]) => (await run('cancel', ...args, '--dry-run', '--json')).stdout
+  expect(await count('--queue', 'default')).toBe('{"total":1}\n')
+  expect(await count('--queue', 'default', '--lane', 'low')).toBe('{"total":0}\n')
+  expect(await count('--from', '5')).toBe('{"total":0}\n')
+  expect(await count('--scheduled-before', '1h')).toBe('{"total":0}\n')
+  expect(await count('--scheduled-after', '1h')).toBe('{"total":1}\n')
+
+  const done = await run('cancel', '--task', 'a', '--status', 'scheduled', '--to', '4')
+  expect([done.status, done.stdout]).toEqual([0, '1 called off, 0 cannot be called off.\n'])
+  const database = openDatabase({ url: databaseUrl, logger })
+  onTestFinished(() => database.close())
+  expect(await database.query('select task_id, requested_by from blockmill.cancel_request')).toEqual([
+    { task_id: idOf(4), requested_by: 'blockmill cancel' },
+  ])
+})
+
+it.each([
+  [['cancel', idOf(4), '--task', 'a'], 'Say which tasks are meant'],
+  [['cancel', '--status', 'failed'], 'scheduled, running'],
+  [['cancel', '--scheduled-after', 'yesterday'], 'It must be a time such as'],
+  [['retry', '--finished-before', '2026-99-01'], 'It must be a time such as'],
+])('refuses %j, and says why', async (args, text) => {
+  const { status, stderr } = await run(...args)
   expect(status).not.toBe(0)
   expect(stderr).toContain(text)
 })
