@@ -1,5 +1,13 @@
 export { startAnvil } from './chain/anvil.ts'
+export { loadContract } from './chain/contract-load.ts'
 export { startDevChain } from './chain/dev-chain.ts'
+export { startEtherscanFacade } from './chain/etherscan-facade.ts'
+export {
+  chainTransactions,
+  listTransactions,
+  syntheticRow,
+  syntheticTransactions,
+} from './chain/etherscan-transactions.ts'
 export { startEvmProxy } from './chain/evm-proxy.ts'
 export { JsonRpcError, startJsonRpcServer } from './chain/json-rpc-server.ts'
 export { createScriptedChain } from './chain/scripted-chain.ts'
@@ -18,8 +26,22 @@ export { runTask } from './testing/run-task.ts'
 export { waitFor } from './testing/wait-for.ts'
 
 export type { Anvil, AnvilBlock, AnvilOptions, AnvilTransaction } from './chain/anvil.ts'
+export type { ContractLoad, ContractLoadOptions } from './chain/contract-load.ts'
 export type { DevChain, DevChainFaults, DevChainOptions } from './chain/dev-chain.ts'
 export type { DevBlock } from './chain/dev-chain-node.ts'
+export type {
+  EtherscanFacade,
+  EtherscanFacadeOptions,
+  EtherscanFault,
+  EtherscanLimits,
+  EtherscanRequest,
+} from './chain/etherscan-facade.ts'
+export type {
+  EtherscanRow,
+  EtherscanRowsQuery,
+  EtherscanTransactions,
+  SyntheticTransactionsOptions,
+} from './chain/etherscan-transactions.ts'
 export type { EvmProxy, EvmProxyOptions } from './chain/evm-proxy.ts'
 export type {
   ConnectionRefusal,

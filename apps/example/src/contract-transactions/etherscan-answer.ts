@@ -1,0 +1,151 @@
+import { type Static, Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+
+import { type ContractTransaction, contractTransaction } from './contract-transaction.ts'
+import { ProviderError, type ProviderErrorOptions, type ProviderFailure } from './provider-error.ts'
+
+const Digits = Type.String({ pattern: '^[0-9]{1,78}$' })
+const Address = Type.String({ pattern: '^0x[0-9a-fA-F]{40}$' })
+/** APIs write what is not there in three ways. */
+const AddressOrNone = Type.Optional(Type.Union([Address, Type.Literal(''), Type.Null()]))
+
+/** A row of `txlist`, as far as it is read. */
+const EtherscanTransaction = Type.Object({
+  hash: Type.String({ pattern: '^0x[0-9a-fA-F]{64}$' }),
+  blockNumber: Digits,
+  transactionIndex: Digits,
+  timeStamp: Digits,
+  from: Address,
+  to: AddressOrNone,
+  contractAddress: AddressOrNone,
+  value: Digits,
+  input: Type.String({ pattern: '^0x([0-9a-fA-F]{2})*$' }),
+  gas: Digits,
+  gasUsed: Digits,
+  gasPrice: Digits,
+  txreceipt_status: Type.Optional(Type.Enum(['0', '1', ''])),
+})
+type EtherscanTransaction = Static<typeof EtherscanTransaction>
+
+const EtherscanTransactions = Type.Array(EtherscanTransaction)
+
+/** Compiled when the first answer comes, because workers that never ask load this module, too. */
+let validator: ReturnType<typeof Compile<typeof EtherscanTransactions>> | undefined
+
+const STATUSES = { '0': 'failed', '1': 'success', '': null } as const
+/** The last second that a `Date` can hold. */
+const LAST_SECOND = 8.64e12
+
+/**
+ * Reads an answer of the action `txlist`.
+ * @throws ProviderError for what APIs answer with HTTP status 200 in place of rows, and for rows that break their schema.
+ */
+export function parseTransactions(body: unknown): readonly ContractTransaction[] {
+  const result = resultOf(body)
+  validator ??= Compile(EtherscanTransactions)
+  if (!validator.Check(result)) {
+    const [problem] = validator.Errors(result)
+    const where = problem === undefined ? '' : `: result${problem.instancePath.replaceAll('/', '.')} ${problem.message}`
+    throw new ProviderError('invalid_data', `The API answered with rows that are not transactions${where}.`)
+  }
+  return result.map(toTransaction)
+}
+
+/**
+ * Reads an answer of the action `eth_blockNumber`.
+ * @throws ProviderError like `parseTransactions`.
+ */
+export function parseHead(body: unknown): number {
+  const result = resultOf(body)
+  const head = typeof result === 'string' && /^0x[0-9a-f]+$/i.test(result) ? Number(result) : Number.NaN
+  if (Number.isSafeInteger(head)) return head
+  throw new ProviderError('invalid_data', `The API answered with something that is not a block number: ${show(result)}`)
+}
+
+function toTransaction(told: EtherscanTransaction): ContractTransaction {
+  const timestampSeconds = toNumber(told.timeStamp)
+  if (timestampSeconds > LAST_SECOND) throw tooLarge(told.timeStamp)
+  return contractTransaction({
+    hash: told.hash,
+    blockNumber: toNumber(told.blockNumber),
+    transactionIndex: toNumber(told.transactionIndex),
+    timestampSeconds,
+    from: told.from,
+    to: addressOrNull(told.to),
+    contractAddress: addressOrNull(told.contractAddress),
+    value: withoutZeros(told.value),
+    input: told.input,
+    gas: toNumber(told.gas),
+    gasUsed: toNumber(told.gasUsed),
+    gasPrice: withoutZeros(told.gasPrice),
+    status: STATUSES[told.txreceipt_status ?? ''],
+  })
+}
+
+function addressOrNull(address: string | null | undefined): string | null {
+  return address === undefined || address === '' ? null : address
+}
+
+function toNumber(digits: string): number {
+  const number = Number(digits)
+  if (Number.isSafeInteger(number)) return number
+  throw tooLarge(digits)
+}
+
+function tooLarge(digits: string): ProviderError {
+  return new ProviderError(
+    'invalid_data',
+    `The API answered with ${digits}, which is too large to be what it stands for.`,
+  )
+}
+
+function withoutZeros(digits: string): string {
+  return digits.replace(/^0+(?=\d)/, '')
+}
+
+/** What the answer carries; an empty list when it says that there is nothing. */
+function resultOf(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null) throw notAnAnswer(body)
+  const { status, message, result } = body as Readonly<Record<'status' | 'message' | 'result', unknown>>
+  // The module `proxy` passes on what a node answers.
+  if ('jsonrpc' in body && !('error' in body)) return result
+  if (status === '1') return result
+  const text = [message, result].filter((part) => typeof part === 'string').join(': ')
+  if (/^no (transactions|records) found/i.test(text)) return []
+  if ('error' in body) throw refusal(show(body.error))
+  if (text === '') throw notAnAnswer(body)
+  throw refusal(text)
+}
+
+/** The first that fits counts: the text on rate limits speaks of keys, for one. */
+const REFUSALS: readonly (readonly [pattern: RegExp, type: ProviderFailure])[] = [
+  [/daily|per day|calls\/day/i, 'daily_limit'],
+  [/invalid api key|api key (is )?(missing|expired|disabled|blocked)|missing\S* api ?key/i, 'key_refused'],
+  [/rate limit|too many requests|calls per sec|throttl/i, 'rate_limited'],
+  [/chainid|not supported for this chain|unsupported chain/i, 'chain_unsupported'],
+  [/window is too large|query timeout|smaller (result|block range)|block range/i, 'too_much'],
+  [/timeout|busy|try again|unexpected error|temporar|maintenance/i, 'unavailable'],
+]
+
+/** What the API said in place of an answer, as an error that tells what to do about it. */
+export function refusal(text: string, options: ProviderErrorOptions = {}): ProviderError {
+  const [, type] = REFUSALS.find(([pattern]) => pattern.test(text)) ?? [undefined, 'refused' as const]
+  return new ProviderError(type, `The API answered '${text.slice(0, 500)}'. ${ADVICE[type] ?? ''}`.trim(), options)
+}
+
+const ADVICE: Partial<Record<ProviderFailure, string>> = {
+  rate_limited: 'It is asked too often with this key; someone else may be using it, too.',
+  daily_limit: 'The key has used up its calls of the day, and works again after midnight UTC.',
+  key_refused:
+    'Set ETHERSCAN_API_KEY to a key that is valid for this API, in the environment of every worker, and start them again.',
+  chain_unsupported: 'Ask for a chain that the API has and the plan of the key includes, or use the provider rpc.',
+  refused: 'Check ETHERSCAN_API_URL: it must be an API like https://api.etherscan.io/v2/api.',
+}
+
+function notAnAnswer(body: unknown): ProviderError {
+  return new ProviderError('invalid_data', `The API answered with something that it should not: ${show(body)}`)
+}
+
+function show(value: unknown): string {
+  return (JSON.stringify(value) ?? 'nothing').slice(0, 200)
+}
