@@ -27,6 +27,8 @@ export const ERROR_CODES = {
   CHECKPOINT_INVALID: 'The cursor of a checkpoint is not JSON, or is larger than 64 KiB.',
   EMIT_NOT_AWAITED: 'A range task emitted on and on without awaiting `emit`, so that its rows piled up in memory.',
   RESULTS_INCOMPLETE: 'The rows of a range job are not complete: it is not completed, or some of its parts are gone.',
+  EXPORT_INVALID:
+    'Rows cannot be exported as asked: a row does not fit the columns, a column is unknown, or the file exists.',
   TASK_WITHOUT_RANGE: 'A range task was enqueued without a range or outside of a range job.',
   RESULT_NOT_JSON: 'A handler returned something that JSON cannot carry.',
   RESULT_TOO_LARGE: 'A handler returned more than 256 KiB of JSON.',

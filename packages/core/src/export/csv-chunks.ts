@@ -1,0 +1,39 @@
+import { type Options, stringify } from 'csv-stringify/sync'
+
+import type { JsonObject } from '../task/json.ts'
+import { createRowCells } from './row-cells.ts'
+import type { TableColumns } from './row-columns.ts'
+
+export interface CsvOptions {
+  /**
+   * Puts `'` before texts that a spreadsheet would run as a formula: those that begin with `=`, `+`, `-`, `@`, tab or carriage
+   * return. Default false, because it changes the data.
+   */
+  readonly escapeFormulas?: boolean | undefined
+}
+
+/**
+ * Rows as CSV of RFC 4180 in UTF-8, names in the first line, a chunk for each batch. What is null or absent is an empty field;
+ * an empty text is `""`; nested values are JSON text.
+ */
+export async function* csvChunks(
+  batches: AsyncIterable<readonly JsonObject[]>,
+  table: TableColumns,
+  { escapeFormulas = false }: CsvOptions = {},
+): AsyncGenerator<Buffer, void, undefined> {
+  if (table.columns.length === 0) return
+  const options: Options = {
+    record_delimiter: '\r\n',
+    quote_record_delimiter: true,
+    escape_formulas: escapeFormulas,
+    quoted_match: [/^$/],
+    // Otherwise a null alone would be an empty line, which readers skip.
+    quoted_empty: table.columns.length === 1,
+    cast: { boolean: String, object: (value) => JSON.stringify(value) },
+  }
+  const cellsOf = createRowCells(table, { hasTypes: false })
+  yield Buffer.from(stringify([table.columns.map(({ name }) => name)], options))
+  for await (const batch of batches) {
+    if (batch.length > 0) yield Buffer.from(stringify(batch.map(cellsOf), options))
+  }
+}

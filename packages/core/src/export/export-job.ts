@@ -1,0 +1,72 @@
+import type { Database } from '../database/database.ts'
+import { NonRetryableError } from '../errors/blockmill-error.ts'
+import type { RangeJobSummary } from '../job/range-job-view.ts'
+import { createRangeJobs } from '../job/range-jobs.ts'
+import { readResultBatches, type ReadResultsOptions } from '../results/read-results.ts'
+import type { JsonObject } from '../task/json.ts'
+import { exportRows, type ExportRowsOptions } from './export-rows.ts'
+
+export interface ExportJobOptions extends ExportRowsOptions, ReadResultsOptions {
+  /** Called for each piece that was read. Rows that are looked at first count in `total` as well. */
+  readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined
+}
+
+/** The bytes of a job's results in a format. */
+export interface JobExport {
+  readonly job: RangeJobSummary
+  /** Throws what goes wrong on the way: then what was taken so far is no export. To be iterated, or closed with `return`. */
+  readonly chunks: AsyncGenerator<Uint8Array, void, undefined>
+}
+
+/**
+ * Exports the rows of a range job in the order of its blocks. It resolves when the first bytes are there, so that what is wrong
+ * from the start is known before anything is written.
+ *
+ * @throws NonRetryableError `RANGE_JOB_UNKNOWN`; `RESULTS_INCOMPLETE` for a job that is not completed, unless partial results
+ * are allowed; `EXPORT_INVALID` for rows that make no table.
+ */
+export async function exportJob(
+  database: Pick<Database, 'query'>,
+  id: string,
+  { onProgress, ...options }: ExportJobOptions,
+): Promise<JobExport> {
+  const job = await createRangeJobs(database).summary(id)
+  const surveyed = options.format === 'ndjson' ? 0 : Math.min(options.surveyRows ?? Infinity, job.rows)
+  const total = surveyed + job.rows
+  let done = 0
+
+  async function* read(): AsyncGenerator<readonly JsonObject[], void, undefined> {
+    let rowCount = 0
+    for await (const { rows } of readResultBatches(database, id, options)) {
+      yield rows
+      rowCount += rows.length
+      done += rows.length
+      onProgress?.({ done, total })
+    }
+    if (job.state === 'completed' && rowCount !== job.rows) throw lostRows(job, rowCount)
+  }
+
+  const chunks = await exportRows(read, options)
+  const first = await chunks.next()
+  return { job, chunks: resumed(first, chunks) }
+}
+
+async function* resumed(
+  first: IteratorResult<Uint8Array, void>,
+  rest: AsyncGenerator<Uint8Array, void, undefined>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    if (first.done === true) return
+    yield first.value
+    yield* rest
+  } finally {
+    await rest.return()
+  }
+}
+
+function lostRows({ id, rows }: RangeJobSummary, read: number): NonRetryableError {
+  return new NonRetryableError(
+    'RESULTS_INCOMPLETE',
+    `Range job ${id} has ${rows} rows, and only ${read} could be read. Was it deleted meanwhile?`,
+  )
+}
