@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -124,6 +127,44 @@ describe('startDevChain', () => {
     expect(await again.call('system_chain')).toBe('asset-hub-rococo')
   })
 })
+
+describe('a development chain with a file', () => {
+  it('goes on behind the blocks that it built before, with their state', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'blockmill-test-'))
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    const file = join(folder, 'blocks.jsonl')
+    const first = await startDevChain({ file })
+    await first.produceBlock(2)
+    const upgrade = await first.upgradeRuntime()
+    const head = await first.produceBlock()
+    const before = await readState(first.url, upgrade.hash)
+    await first.stop()
+
+    const second = await startDevChain({ file })
+    onTestFinished(() => second.stop())
+    expect(second.head()).toEqual(head)
+    expect(await readState(second.url, upgrade.hash)).toEqual(before)
+    const next = await second.produceBlock()
+    expect(next).toMatchObject({ number: head.number + 1, parentHash: head.hash })
+    await using rpc = await connectRpc(second.url)
+    expect(await rpc.call('chain_getBlockHash', [[2, head.number]])).toEqual([expect.any(String), head.hash])
+    expect(await rpc.call('state_getRuntimeVersion', [next.hash])).toMatchObject({ specVersion: 901 })
+  })
+})
+
+/** What a client can read at a block. */
+async function readState(url: string, hash: string): Promise<unknown> {
+  await using rpc = await connectRpc(url)
+  const keys = (await rpc.call('state_getKeysPaged', [SYSTEM, 100, null, hash])) as string[]
+  return {
+    block: await rpc.call('chain_getBlock', [hash]),
+    header: await rpc.call('chain_getHeader', [hash]),
+    state: await rpc.call('state_queryStorageAt', [keys, hash]),
+  }
+}
+
+/** First part of the keys of the pallet System: the 128 bits of its name's hash. */
+const SYSTEM = '0x26aa394eea5630e07c48ae0c9558cef7'
 
 describe('a development chain that builds by the clock', () => {
   it('stops with the block in hand, frees its port and builds no more', async () => {

@@ -11,7 +11,8 @@ export function runDevChain(sources: LoadConfigOptions): Promise<number> {
       let starting: ReturnType<typeof startDevChain> | undefined
       return {
         async start() {
-          starting = startDevChain({ host: config.host, port: config.port, blockTime: config.blockTimeMs, logger })
+          const { host, port, file, blockTimeMs: blockTime } = config
+          starting = startDevChain({ host, port, blockTime, logger, ...(file !== undefined && { file }) })
           const { url, genesisHash } = await starting
           logger.info({ url, genesisHash }, 'building blocks')
           return url

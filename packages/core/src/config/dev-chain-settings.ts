@@ -18,6 +18,12 @@ export const devChainSettings = defineSettings({
     min: 0,
     max: 65_535,
   }),
+  file: setting.text({
+    key: 'BLOCKMILL_DEV_CHAIN_FILE',
+    flag: 'file',
+    description:
+      'file that keeps the blocks of the chain, so that it goes on after a restart; otherwise it begins anew',
+  }),
   blockTimeMs: setting.duration({
     key: 'BLOCKMILL_DEV_CHAIN_BLOCK_TIME',
     flag: 'block-time',

@@ -12,6 +12,8 @@ export interface DevChainOptions {
   readonly host?: string
   /** Default 0: any free one. */
   readonly port?: number
+  /** File that keeps its blocks, so that it goes on behind them after a restart. Default none: it begins anew. */
+  readonly file?: string
   /** How many blocks the finalized head is behind the newest. Default 0: final at once. */
   readonly finalityLag?: number
   /** Gets an error when a block cannot be built. Default: silent. */
@@ -53,15 +55,16 @@ export interface DevChain {
   stop(): Promise<void>
 }
 
-/** Starts a development chain at block 1. Takes about two seconds, and one more for the first of a process. */
+/** Starts a development chain at block 1, or behind the blocks in its file. Takes about two seconds, and one more for the first of a process. */
 export async function startDevChain({
   blockTime = 'on-demand',
   host = '127.0.0.1',
   port = 0,
+  file,
   finalityLag = 0,
   logger = createSilentLogger(),
 }: DevChainOptions = {}): Promise<DevChain> {
-  const node = await createDevChainNode()
+  const node = await createDevChainNode({ file })
   const { view, ...control } = createView(node, finalityLag)
   const failures = createRpcFailures(createDevChainMethods(node, view), (hash) => node.blockOf(hash)?.number)
   const server = await startJsonRpcServer({ host, port, methods: failures.methods }).catch(async (error: unknown) => {
