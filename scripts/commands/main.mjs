@@ -24,6 +24,14 @@ const COMMANDS = {
   'test:integration': { does: 'integration tests; arguments go to vitest', run: (args) => vitest('integration', args) },
   'test:e2e': { does: 'end-to-end tests; arguments go to vitest', run: (args) => vitest('e2e', args) },
   'test:chaos': { does: 'kills workers under load, as often as --runs says, from --seed on', run: testChaos },
+  'test:compose': {
+    does: 'tries docker-compose.yml with a Docker engine',
+    run: () => runNode('scripts/compose/main.mjs', []),
+  },
+  'test:containers': {
+    does: 'integration tests on services in containers; arguments go to vitest',
+    run: testContainers,
+  },
   fix: { does: 'repairs what lint can repair, then formats', run: fix },
   build: { does: 'builds the packages', run: async () => summarize(await runSteps(buildSteps())) },
   bench: { does: 'runs the benchmarks', run: (args) => runNode('bench/main.ts', args) },
@@ -81,6 +89,10 @@ function testChaos(args) {
   if ('environment' in settings) return vitest('e2e', ['test/e2e/chaos.test.ts'], settings.environment)
   process.stderr.write(settings.usage)
   return 2
+}
+
+function testContainers(args) {
+  return vitest('integration', args, { BLOCKMILL_TEST_SERVICES: 'docker' })
 }
 
 function vitest(project, args, environment = {}) {
