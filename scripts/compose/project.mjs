@@ -25,6 +25,8 @@ export async function createProject({ name, files, settings = {} }) {
   const env = { ...engineEnvironment(), MONITOR_PORT: String(port), ...settings }
   const before = [
     'compose',
+    '--progress',
+    'quiet',
     '--env-file',
     '/dev/null',
     '--project-name',
