@@ -83,6 +83,9 @@ describe('migrations', () => {
       { name: '0010-finish-index' },
       { name: '0011-dead-letter-tasks' },
       { name: '0012-failure-fingerprints' },
+      { name: '0013-range-jobs' },
+      { name: '0014-task-retention' },
+      { name: '0015-list-indexes' },
     ])
     await first?.query('drop schema blockmill cascade')
   })

@@ -113,7 +113,14 @@ class MonitorService implements Monitor {
     })
     this.#control = createMonitorControl({ broker, database, storage, logger, now })
     this.#statistics = createStatistics({ database, logger, now })
-    this.#pruner = createPruner({ database, logger, metrics, retentionDays: config.retentionDays ?? 0, now })
+    this.#pruner = createPruner({
+      database,
+      logger,
+      metrics,
+      retentionDays: config.retentionDays ?? 0,
+      isRecordUpToDate: async () => (await broker.depth(broker.topology.monitorQueue))?.messages === 0,
+      now,
+    })
     registerRecordMetrics({ metrics, broker, statistics: this.#statistics, now })
   }
 

@@ -2,18 +2,26 @@ import {
   createMetrics,
   createSilentLogger,
   type Database,
+  defineTask,
   FINAL_STATES,
   openDatabase,
+  readRetentions,
+  type RetentionOptions,
+  storeRetentions,
   TASK_STATES,
 } from '@blockmill/core'
 import { testDatabase } from '@blockmill/testkit/vitest'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
 import { createApp } from '../src/http/app.ts'
+import { messageRecords } from '../src/recorder/message-records.ts'
+import { foldBatch } from '../src/recorder/records.ts'
+import { storeRecords } from '../src/recorder/store-records.ts'
 import { retentionCutoff } from '../src/retention/cutoff.ts'
 import { countPrunable, pruneTasks } from '../src/retention/prune-tasks.ts'
 import { createPruner } from '../src/retention/pruner.ts'
 import { createStatistics } from '../src/statistics/statistics.ts'
+import { eventMessage, succeeded, taskMessage } from './message-arbitraries.ts'
 import { migrateTemplate } from './migrate-template.ts'
 
 const logger = createSilentLogger()
@@ -27,7 +35,7 @@ beforeAll(() => {
 })
 afterAll(() => database.close())
 beforeEach(async () => {
-  for (const table of ['task', 'task_attempt', 'unique_task', 'coverage', 'task_count']) {
+  for (const table of ['task', 'task_attempt', 'unique_task', 'coverage', 'task_count', 'task_retention']) {
     await database.query(`delete from blockmill.${table}`)
   }
 })
@@ -186,6 +194,129 @@ describe('the pruner', () => {
     pruner.start()
     await pruner.stop()
     expect(await rowsOf('task')).toBe(1)
+  })
+})
+
+describe('the retention of a task definition', () => {
+  const MINUTE_DAYS = 1 / (24 * 60)
+  const named = async (name: string, status: string, ageDays: number): Promise<void> => {
+    await addTasks(status, ageDays)
+    await database.query(`update blockmill.task set name = $1 where name = 'a-task'`, [name])
+  }
+  const left = async (): Promise<string[]> => {
+    const rows = await database.query<{ text: string }>(
+      `select name || ' ' || status || ' ' || round(extract(epoch from $1 - finished_at) / 60) as text from blockmill.task order by 1`,
+      [now()],
+    )
+    return rows.map(({ text }) => text)
+  }
+  const task = (name: string, options: RetentionOptions) => defineTask({ name, run: () => undefined, ...options })
+  const start = (options: Partial<Parameters<typeof createPruner>[0]> = {}) => {
+    const ports = { database, logger, metrics: createMetrics('monitor'), retentionDays: 7, now, intervalMs: 10 }
+    const pruner = createPruner({ ...ports, ...options })
+    onTestFinished(() => pruner.stop())
+    pruner.start()
+    return pruner
+  }
+
+  it('is put on record by the scheduler, changed and taken back with the definition, for each chain apart', async () => {
+    const { query } = database
+    await storeRetentions(query, 'dev', [
+      task('a', { retention: { succeeded: '1d', failed: 'never' } }),
+      task('b', { deleteOnComplete: true }),
+      task('c', {}),
+    ])
+    await storeRetentions(query, 'other', [task('a', { retention: '2d' })])
+    await storeRetentions(query, 'dev', [task('b', { retention: { failed: '5m' } }), task('c', {})])
+    const DAY_MS = 24 * 60 * 60 * 1_000
+    const recorded = (await readRetentions(query)).toSorted((x, y) => (x.chain + x.task < y.chain + y.task ? -1 : 1))
+    expect(recorded).toEqual([
+      { chain: 'dev', task: 'a', succeededMs: DAY_MS, failedMs: null },
+      { chain: 'dev', task: 'b', failedMs: 300_000 },
+      { chain: 'other', task: 'a', succeededMs: 2 * DAY_MS, failedMs: 2 * DAY_MS },
+    ])
+    await storeRetentions(query, 'dev', [task('a', {}), task('b', {})])
+    expect((await readRetentions(query)).map(({ chain }) => chain)).toEqual(['other'])
+  })
+
+  it('counts in place of the general one, for success and failure apart, and never for what waits or runs', async () => {
+    await storeRetentions(database.query, 'dev', [
+      task('short', { retention: { succeeded: '1d', failed: 'never' } }),
+      task('long', { retention: '30d' }),
+    ])
+    for (const name of ['short', 'long', 'plain']) {
+      for (const status of ['succeeded', 'failed', 'running']) {
+        for (const days of [0.5, 2, 8, 31]) await named(name, status, days)
+      }
+    }
+    start({ batchRows: 2 })
+    const minutes = (...days: readonly number[]) => days.map((one) => one * 24 * 60)
+    const kept = [
+      ...minutes(0.5, 2, 8).flatMap((age) => [`long failed ${age}`, `long succeeded ${age}`]),
+      ...minutes(0.5, 2).flatMap((age) => [`plain failed ${age}`, `plain succeeded ${age}`]),
+      ...minutes(0.5, 2, 8, 31).map((age) => `short failed ${age}`),
+      `short succeeded ${minutes(0.5)[0]}`,
+    ]
+    await expect.poll(async () => (await left()).filter((text) => text !== null).toSorted()).toEqual(kept.toSorted())
+    expect((await counts())['running']).toBe(12)
+    // One that was recorded late is found, although the pruner has been there.
+    await named('short', 'succeeded', 1.02)
+    await expect.poll(async () => (await left()).length).toBeGreaterThan(0)
+    await expect.poll(async () => (await counts())['succeeded']).toBe(6)
+  })
+
+  it('works also where tasks are kept for ever otherwise', async () => {
+    await storeRetentions(database.query, 'dev', [task('short', { retention: '1d' })])
+    await named('short', 'succeeded', 2)
+    await named('plain', 'succeeded', 3_000)
+    start({ retentionDays: 0 })
+    await expect.poll(left).toEqual([expect.stringMatching(/^plain/)])
+  })
+
+  it('deletes on completion ten minutes later, so that what is told twice meets the task and not an empty place', async () => {
+    await storeRetentions(database.query, 'dev', [task('test-task', { deleteOnComplete: true })])
+    const told = [
+      taskMessage([1], { scheduledAt: '2026-01-31T23:49:00.000Z' }),
+      eventMessage([{ ...succeeded(1), at: '2026-01-31T23:51:00.000Z' }]),
+    ]
+    const tell = () => storeRecords(database, foldBatch(told.map(({ type, body }) => messageRecords(type, body))))
+    await tell()
+    let time = now()
+    let runs = 0
+    const pruner = start({
+      now: () => time,
+      isRecordUpToDate: async () => {
+        runs += 1
+        return true
+      },
+    })
+    await expect.poll(() => runs).toBeGreaterThan(4)
+    await tell()
+    expect(await counts()).toEqual({ succeeded: 1 })
+    time = new Date(now().getTime() + 70_000)
+    await expect.poll(() => rowsOf('task')).toBe(0)
+    expect(await rowsOf('task_attempt')).toBe(0)
+    await pruner.stop()
+    // Planned anew, it is a task like any other.
+    await storeRecords(database, foldBatch([messageRecords(told[0]?.type, taskMessage([1], { generation: 7 }).body)]))
+    expect(await counts()).toEqual({ scheduled: 1 })
+  })
+
+  it('deletes nothing so soon while the record is behind, and at first', async () => {
+    await storeRetentions(database.query, 'dev', [task('short', { deleteOnComplete: true })])
+    await named('short', 'succeeded', 20 * MINUTE_DAYS)
+    await named('plain', 'succeeded', 8)
+    const answers = [true, false, true, true]
+    const sizes: number[] = []
+    start({
+      isRecordUpToDate: async () => {
+        sizes.push(await rowsOf('task'))
+        return answers[sizes.length - 1] ?? true
+      },
+    })
+    await expect.poll(() => rowsOf('task')).toBe(0)
+    // Old ones go at once; the fresh one only when the record was up to date twice in a row.
+    expect(sizes.slice(0, 4)).toEqual([2, 1, 1, 1])
   })
 })
 

@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { type Database, FINAL_STATES, type Query } from '@blockmill/core'
 
+import type { RetentionRule } from './retention-rules.ts'
+
 /** Key of the advisory lock that batches are deleted under: "blockprn" as a number. */
 const PRUNE_LOCK = '7092165985996665454'
 
@@ -19,7 +21,7 @@ export interface Pruned {
 export interface PruneOptions {
   /** Tasks that finished before this are deleted. */
   readonly cutoff: Date
-  /** Most tasks of one transaction. Default 5,000. */
+  /** Most tasks that one transaction looks at. Default 5,000. */
   readonly batchRows?: number
   /** Ends the work after the batch that is under way. */
   readonly signal?: AbortSignal
@@ -29,13 +31,29 @@ export interface PruneOptions {
   readonly onBatch?: (deletedCount: number) => void
 }
 
+/** How a rule is followed. */
+export interface PruneRuleOptions extends PruneOptions {
+  /** Which of them. Default all. */
+  readonly rule?: Pick<RetentionRule, 'type' | 'kinds'>
+  /** Those that finished earlier were looked at before. Default none were. */
+  readonly since?: Date
+}
+
 const FINAL = `status in ('${FINAL_STATES.join(`', '`)}')`
 
-// Rows that a recorder writes at this moment are not waited for: the next run finds them, unless they have come to life again.
+// In the order of the index, whether or not they are meant, so that each row is looked at once however few are.
 const OLDEST = `
-select id, finished_at from blockmill.task
-where finished_at >= $1 and finished_at < $2 and ${FINAL}
-order by finished_at limit $3 for update skip locked`
+select id, finished_at::text as "finishedAt",
+  (chain, name, status = 'succeeded') in (select * from unnest($5::text[], $6::text[], $7::boolean[])) as "isNamed"
+from blockmill.task
+where finished_at >= $1 and (finished_at > $1 or id > $2) and finished_at < $3 and ${FINAL}
+order by finished_at, id limit $4`
+
+// Rows that a recorder writes at this moment are not waited for: the next run finds them, unless they have come to life again.
+const LOCK = `
+select id from blockmill.task
+where id = any($1::uuid[]) and finished_at < $2 and ${FINAL}
+order by id for update skip locked`
 
 // The claim of a later run is not that of the run that is deleted.
 const DELETE_CLAIMS = `
@@ -52,22 +70,34 @@ where held.task_id = any($1::uuid[]) and ended.id = held.task_id and held.genera
  * @throws the error of the database.
  */
 export async function pruneTasks(database: Database, options: PruneOptions): Promise<Pruned> {
-  const { cutoff, batchRows = BATCH_ROWS, signal, onBatch } = options
+  const { deletedCount } = await pruneByRule(database, options)
+  return { deletedCount, cutoff: options.cutoff }
+}
+
+/**
+ * `pruneTasks` for some of the tasks.
+ *
+ * @returns also whether all were looked at: not when another process was at it, or it was told to end.
+ */
+export async function pruneByRule(
+  database: Database,
+  options: PruneRuleOptions,
+): Promise<{ readonly deletedCount: number; readonly isComplete: boolean }> {
+  const { batchRows = BATCH_ROWS, signal, onBatch } = options
   let deletedCount = 0
   // What was just deleted is still in the index for a while, at its beginning.
-  let from: Date | '-infinity' = '-infinity'
+  let from: Place = { finishedAt: options.since?.toISOString() ?? '-infinity', id: FIRST_ID }
   for (;;) {
-    if (signal?.aborted === true) break
+    if (signal?.aborted === true) return { deletedCount, isComplete: false }
     const begun = performance.now()
     const batch: Batch | undefined = await pruneBatch(database, from, options)
-    if (batch === undefined) break
-    deletedCount += batch.count
-    if (batch.count > 0) onBatch?.(batch.count)
-    if (batch.count < batchRows || batch.last === undefined) break
+    if (batch === undefined) return { deletedCount, isComplete: false }
+    deletedCount += batch.deleted
+    if (batch.deleted > 0) onBatch?.(batch.deleted)
+    if (batch.seen < batchRows || batch.last === undefined) return { deletedCount, isComplete: true }
     from = batch.last
     await rest(Math.max(SHORTEST_PAUSE_MS, performance.now() - begun), signal)
   }
-  return { deletedCount, cutoff }
 }
 
 /** How many tasks `pruneTasks` would delete. */
@@ -79,27 +109,48 @@ export async function countPrunable(query: Query, cutoff: Date): Promise<number>
   return row?.count ?? 0
 }
 
-interface Batch {
-  readonly count: number
-  /** When the last of them finished. */
-  readonly last: Date | undefined
+/** A place in the order in which tasks finished. */
+interface Place {
+  readonly finishedAt: string
+  readonly id: string
 }
+
+interface Batch {
+  readonly seen: number
+  readonly deleted: number
+  readonly last: Place | undefined
+}
+
+/** Below every id. */
+const FIRST_ID = '00000000-0000-0000-0000-000000000000'
 
 /** @returns undefined when another process is at it. */
 function pruneBatch(
   database: Database,
-  from: Date | '-infinity',
-  { cutoff, batchRows = BATCH_ROWS, whenBusy = 'wait' }: PruneOptions,
+  from: Place,
+  { cutoff, batchRows = BATCH_ROWS, whenBusy = 'wait', rule }: PruneRuleOptions,
 ): Promise<Batch | undefined> {
+  const kinds = rule?.kinds ?? []
   return database.withTransaction(async (query) => {
     if (!(await isLocked(query, whenBusy))) return undefined
-    const rows = await query<{ id: string; finished_at: Date }>(OLDEST, [from, cutoff, batchRows])
-    if (rows.length === 0) return { count: 0, last: undefined }
-    const ids = [`{${rows.map(({ id }) => id).join(',')}}`]
+    const rows = await query<Place & { readonly isNamed: boolean }>(OLDEST, [
+      from.finishedAt,
+      from.id,
+      cutoff,
+      batchRows,
+      kinds.map(({ chain }) => chain),
+      kinds.map(({ name }) => name),
+      kinds.map(({ succeeded }) => succeeded),
+    ])
+    const meant = rows.filter(({ isNamed }) => isNamed === (rule?.type === 'only'))
+    const locked = await query<{ id: string }>(LOCK, [meant.map(({ id }) => id), cutoff])
+    const batch = { seen: rows.length, deleted: locked.length, last: rows.at(-1) }
+    if (locked.length === 0) return batch
+    const ids = [`{${locked.map(({ id }) => id).join(',')}}`]
     await query(DELETE_CLAIMS, ids)
     await query('delete from blockmill.task_attempt where task_id = any($1::uuid[])', ids)
     await query('delete from blockmill.task where id = any($1::uuid[])', ids)
-    return { count: rows.length, last: rows.at(-1)?.finished_at }
+    return batch
   })
 }
 

@@ -1,27 +1,36 @@
-import type { Database, Logger, Metrics } from '@blockmill/core'
+import { type Database, type Logger, type Metrics, readRetentions } from '@blockmill/core'
 import { Counter, Histogram } from 'prom-client'
 
 import { pruneAudit } from '../security/prune-audit.ts'
-import { retentionCutoff } from './cutoff.ts'
-import { pruneTasks } from './prune-tasks.ts'
+import { pruneByRule } from './prune-tasks.ts'
+import { type RetentionRule, retentionRules } from './retention-rules.ts'
 
-const INTERVAL_MS = 10 * 60 * 1_000
+const DAY_MS = 24 * 60 * 60 * 1_000
+const INTERVAL_MS = 2 * 60 * 1_000
+/** No record is behind for so long. */
+const LONG_MS = DAY_MS
+/** Tasks that were recorded late may have finished before those that were looked at. */
+const OVERLAP_MS = 60 * 60 * 1_000
+/** And those that were recorded later still are found once in a while. */
+const LOOK_AT_ALL_MS = DAY_MS
 
 export interface PrunerOptions {
   readonly database: Database
   readonly logger: Logger
   readonly metrics: Metrics
-  /** For how many days finished tasks are kept; 0 for ever. */
+  /** For how many days finished tasks are kept whose definition says nothing; 0 for ever. */
   readonly retentionDays: number
   readonly now?: () => Date
-  /** From the end of one run to the beginning of the next. Default 10 min. */
+  /** True when nothing waits to be recorded. Default: always. */
+  readonly isRecordUpToDate?: () => Promise<boolean>
+  /** From the end of one run to the beginning of the next. Default 2 min. */
   readonly intervalMs?: number
   /** Most tasks of one transaction. Default 5,000. */
   readonly batchRows?: number
 }
 
 /**
- * Deletes old tasks and old entries of the audit log from time to time; see `pruneTasks` and `pruneAudit`. In several monitors at
+ * Deletes old tasks and old entries of the audit log from time to time; see `retentionRules`, `pruneTasks` and `pruneAudit`. In several monitors at
  * once, one deletes the tasks.
  */
 export interface Pruner {
@@ -31,26 +40,50 @@ export interface Pruner {
   stop(): Promise<void>
 }
 
-/** See `Pruner`; nothing happens before `start()`, and nothing at all when tasks are kept for ever. */
+/** See `Pruner`; nothing happens before `start()`. */
 export function createPruner(options: PrunerOptions): Pruner {
-  const { database, logger, retentionDays, now = () => new Date(), intervalMs = INTERVAL_MS, batchRows } = options
+  const { database, logger, isRecordUpToDate, now = () => new Date(), intervalMs = INTERVAL_MS, batchRows } = options
   const { deleted, seconds } = createPrunerMetrics(options.metrics)
   const stopping = new AbortController()
+  const passes = createPasses()
+  let wasUpToDate = false
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> | undefined
+
+  const prune = async (rule: RetentionRule): Promise<number> => {
+    const at = now()
+    const since = passes.since(rule, at)
+    const { deletedCount, isComplete } = await pruneByRule(database, {
+      cutoff: new Date(at.getTime() - rule.keptMs),
+      rule,
+      signal: stopping.signal,
+      whenBusy: 'leave',
+      onBatch: (count) => deleted.inc(count),
+      ...(since !== undefined && { since }),
+      ...(batchRows !== undefined && { batchRows }),
+    })
+    if (isComplete) passes.completed(rule, at)
+    return deletedCount
+  }
+
+  const pruneAll = async (): Promise<void> => {
+    const rules = retentionRules(await readRetentions(database.query), keptMs(options.retentionDays))
+    // What the monitor reads late may be older than a short retention, and its task not on record in full.
+    const isUpToDate = (await isRecordUpToDate?.()) ?? true
+    const mayBeShort = isUpToDate && wasUpToDate
+    wasUpToDate = isUpToDate
+    let deletedCount = 0
+    for (const rule of rules) {
+      if (rule.keptMs >= LONG_MS || mayBeShort) deletedCount += await prune(rule)
+    }
+    if (deletedCount > 0) logger.info({ deletedCount }, 'old tasks deleted')
+    if (options.retentionDays > 0) await pruneAudit(database, { now: now(), signal: stopping.signal })
+  }
 
   const run = async (): Promise<void> => {
     const end = seconds.startTimer()
     try {
-      const { deletedCount, cutoff } = await pruneTasks(database, {
-        cutoff: retentionCutoff(retentionDays, now()),
-        signal: stopping.signal,
-        whenBusy: 'leave',
-        onBatch: (count) => deleted.inc(count),
-        ...(batchRows !== undefined && { batchRows }),
-      })
-      await pruneAudit(database, { now: now(), signal: stopping.signal })
-      if (deletedCount > 0) logger.info({ deletedCount, cutoff: cutoff.toISOString() }, 'old tasks deleted')
+      await pruneAll()
     } catch (error) {
       logger.warn({ err: error, retryInMs: intervalMs }, 'old tasks could not be deleted; what was deleted so far is')
     }
@@ -63,7 +96,7 @@ export function createPruner(options: PrunerOptions): Pruner {
 
   return {
     start() {
-      if (retentionDays > 0 && running === undefined && !stopping.signal.aborted) next()
+      if (running === undefined && !stopping.signal.aborted) next()
     },
     async stop() {
       stopping.abort(new Error('the pruner stops'))
@@ -71,6 +104,30 @@ export function createPruner(options: PrunerOptions): Pruner {
       await running
     },
   }
+}
+
+/** Remembers how far each rule has been followed, so that tasks that are kept longer than others are not looked at again and again. */
+function createPasses() {
+  const passes = new Map<string, { readonly through: Date; readonly begunAt: Date }>()
+  const keyOf = (rule: RetentionRule): string => JSON.stringify(rule)
+  return {
+    /** From when on tasks must be looked at; `undefined` for all. */
+    since(rule: RetentionRule, at: Date): Date | undefined {
+      const pass = passes.get(keyOf(rule))
+      if (rule.kinds.length === 0 || pass === undefined) return undefined
+      if (at.getTime() - pass.begunAt.getTime() >= LOOK_AT_ALL_MS) return undefined
+      return new Date(pass.through.getTime() - OVERLAP_MS)
+    },
+    completed(rule: RetentionRule, at: Date): void {
+      const through = new Date(at.getTime() - rule.keptMs)
+      const isAnew = this.since(rule, at) === undefined
+      passes.set(keyOf(rule), { through, begunAt: isAnew ? at : (passes.get(keyOf(rule))?.begunAt ?? at) })
+    },
+  }
+}
+
+function keptMs(days: number): number | undefined {
+  return days > 0 ? days * DAY_MS : undefined
 }
 
 function createPrunerMetrics(register: Metrics) {

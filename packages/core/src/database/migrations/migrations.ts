@@ -9,9 +9,11 @@ import { FailureFingerprints } from './failure-fingerprints.ts'
 import { FinishIndex } from './finish-index.ts'
 import { GapIndexes } from './gap-indexes.ts'
 import { InitialSchema } from './initial-schema.ts'
+import { ListIndexes } from './list-indexes.ts'
 import { RangeJobs } from './range-jobs.ts'
 import { ScheduleGenerations } from './schedule-generations.ts'
 import { TaskDeadlines } from './task-deadlines.ts'
+import { TaskRetention } from './task-retention.ts'
 import { UniqueTasks } from './unique-tasks.ts'
 
 /** All migrations, in order. Names are kept in the database: never rename or reorder; add at the end. */
@@ -29,4 +31,6 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '0011-dead-letter-tasks', class: DeadLetterTasks },
   { name: '0012-failure-fingerprints', class: FailureFingerprints },
   { name: '0013-range-jobs', class: RangeJobs },
+  { name: '0014-task-retention', class: TaskRetention },
+  { name: '0015-list-indexes', class: ListIndexes },
 ]

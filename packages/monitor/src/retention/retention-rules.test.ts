@@ -1,0 +1,27 @@
+import { expect, it } from 'vitest'
+
+import { retentionRules, SHORTEST_KEPT_MS } from './retention-rules.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1_000
+const kind = (name: string, succeeded: boolean) => ({ chain: 'dev', name, succeeded })
+
+it('makes one rule of all tasks when no definition says anything, and none when they are kept for ever', () => {
+  expect(retentionRules([], 7 * DAY_MS)).toEqual([{ type: 'but', keptMs: 7 * DAY_MS, kinds: [] }])
+  expect(retentionRules([], undefined)).toEqual([])
+})
+
+it('takes what a definition says from the rule of the others, and puts the same lengths together', () => {
+  const rules = retentionRules(
+    [
+      { chain: 'dev', task: 'a', succeededMs: DAY_MS, failedMs: null },
+      { chain: 'dev', task: 'b', failedMs: DAY_MS },
+      { chain: 'dev', task: 'c', succeededMs: 0 },
+    ],
+    7 * DAY_MS,
+  )
+  expect(rules).toEqual([
+    { type: 'only', keptMs: SHORTEST_KEPT_MS, kinds: [kind('c', true)] },
+    { type: 'only', keptMs: DAY_MS, kinds: [kind('a', true), kind('b', false)] },
+    { type: 'but', keptMs: 7 * DAY_MS, kinds: [kind('a', true), kind('a', false), kind('b', false), kind('c', true)] },
+  ])
+})
