@@ -16,7 +16,7 @@ const LONGEST_TIMEOUT_MS = CONSUMER_TIMEOUT_MS - LONGEST_WAIT_FOR_SLOT_MS
 
 /** Says which tasks a worker of a chain of this kind can execute, and warns of what is allowed but hardly meant. */
 export function logTasks(registry: TaskRegistry, chainKind: ChainKind, logger: Logger): void {
-  const all = registry.list()
+  const all = [...registry.list(), ...registry.listRangeTasks()]
   const tasks = all.filter(({ definition }) => isForChainKind(definition, chainKind))
   logger.info(`Synced ${tasks.length} tasks`)
   const leftOut = all.filter((task) => !tasks.includes(task)).map(({ definition }) => definition.name)

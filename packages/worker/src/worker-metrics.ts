@@ -1,4 +1,4 @@
-import type { AnyTaskDefinition, Cause, Metrics, TaskEvent } from '@blockmill/core'
+import type { Cause, Metrics, TaskEvent } from '@blockmill/core'
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { ChildEndReason } from './isolate/child-fate.ts'
 import { CHILD_KINDS, type ChildKind } from './isolate/child-pool.ts'
@@ -9,17 +9,24 @@ const DURATION_BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30
 /** Seconds, from a task that meets an idle worker to one that was retried for a day. */
 const CRITICAL_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 6, 12, 30, 60, 300, 600, 3_600, 21_600, 86_400]
 
+/** What a metric names a task by. */
+interface Named {
+  readonly name: string
+}
+
 /** What a worker counts. */
 export interface WorkerMetrics {
   /** @param waitedMs since it was allowed to run. */
-  started(definition: AnyTaskDefinition, queue: string, waitedMs: number): void
+  started(definition: Named, queue: string, waitedMs: number): void
   /** @param tookMs absent for a task that expired before it started. */
-  ended(definition: AnyTaskDefinition, queue: string, event: TaskEvent['type'], tookMs: number | undefined): void
+  ended(definition: Named, queue: string, event: TaskEvent['type'], tookMs: number | undefined): void
   /** A task succeeded. @param tookMs since it was scheduled, with every wait, retry and postpone. */
-  completed(definition: AnyTaskDefinition, queue: string, cause: Cause, tookMs: number): void
+  completed(definition: Named, queue: string, cause: Cause, tookMs: number): void
   stuck(): void
   /** A task could have been started but for its rate limit. */
-  heldBack(definition: AnyTaskDefinition): void
+  heldBack(definition: Named): void
+  /** The broker has a part of the rows of a batch. @param bytes compressed. */
+  partPublished(definition: Named, rows: number, bytes: number): void
   /** A thread or process takes no more attempts. */
   childEnded(kind: ChildKind, reason: ChildEndReason): void
 }
@@ -63,6 +70,7 @@ export function createWorkerMetrics(
   const retried = counter('blockmill_tasks_retried_total', 'Failed attempts that are tried again.')
   const postponed = counter('blockmill_tasks_postponed_total', 'Postpones.')
   const cancelled = counter('blockmill_tasks_cancelled_total', 'Tasks that were cancelled.')
+  const split = counter('blockmill_tasks_split_total', 'Batches that were split because their range was too large.')
   const duration = histogram('blockmill_task_duration_seconds', 'Time that attempts ran.')
   const wait = histogram(
     'blockmill_task_queue_wait_seconds',
@@ -86,6 +94,10 @@ export function createWorkerMetrics(
     labelNames: ['task'],
     registers,
   })
+  const rowCounter = (name: string, help: string) => new Counter({ name, help, labelNames: ['task'], registers })
+  const rows = rowCounter('blockmill_rows_emitted_total', 'Rows of range tasks that the broker has confirmed.')
+  const parts = rowCounter('blockmill_row_parts_emitted_total', 'Messages that carried these rows.')
+  const rowBytes = rowCounter('blockmill_row_bytes_emitted_total', 'Size of these messages: the rows, compressed.')
   const childrenEnded = new Counter({
     name: 'blockmill_worker_children_ended_total',
     help: 'Threads and processes of isolated tasks that take no more attempts, by why.',
@@ -112,6 +124,7 @@ export function createWorkerMetrics(
     retrying: retried,
     postponed,
     cancelled,
+    split,
   }
   const series = new Map<string, ReturnType<typeof createSeries>>()
 
@@ -122,7 +135,7 @@ export function createWorkerMetrics(
     for (const ended of Object.values(endedCounters)) ended.inc(labels, 0)
     return { started: started.labels(labels), wait: wait.labels(labels), duration: duration.labels(labels), labels }
   }
-  const seriesOf = ({ name }: AnyTaskDefinition, queue: string) => {
+  const seriesOf = ({ name }: Named, queue: string) => {
     const key = `${queue}/${name}`
     let found = series.get(key)
     if (found === undefined) {
@@ -146,6 +159,11 @@ export function createWorkerMetrics(
     completed: ({ name }, queue, cause, tookMs) =>
       critical.observe({ task: name, queue, cause }, Math.max(0, tookMs) / 1_000),
     stuck: () => stuck.inc(),
+    partPublished({ name: task }, count, bytes) {
+      rows.inc({ task }, count)
+      parts.inc({ task })
+      rowBytes.inc({ task }, bytes)
+    },
     childEnded: (kind, reason) => childrenEnded.inc({ kind, reason }),
     heldBack: ({ name }) => rateLimited.inc({ task: name }),
   }

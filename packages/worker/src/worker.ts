@@ -8,6 +8,7 @@ import {
   type Logger,
   type Metrics,
   RetryableError,
+  rowsMessage,
   type TaskRegistry,
   within,
 } from '@blockmill/core'
@@ -23,6 +24,7 @@ import { createExecutor } from './execute/executor.ts'
 import { assertNoneIsolated, createIsolatedExecution, type IsolationSources } from './isolate/isolation.ts'
 import { createRateLimits } from './limit/rate-limits.ts'
 import { createHeartbeat } from './report/heartbeat.ts'
+import type { RangePorts } from './rows/run-range.ts'
 import { createConfirmedPublish } from './settle/confirmed-publish.ts'
 import { createEventBatcher } from './settle/event-batcher.ts'
 import { eventFacts, planSettlement } from './settle/settlement-plan.ts'
@@ -131,6 +133,22 @@ export function createWorker({
   const lanes = createLaneStates(config.queues)
   const cancelled = createCancelledTasks({ now })
   const { maxAttempts } = config.retry
+  const limits = createRateLimits({
+    registry,
+    queueLimits: config.rateLimits,
+    broker,
+    logger,
+    random,
+    onHeldBack: ({ definition }) => metrics.heldBack(definition),
+  })
+  const range: RangePorts = {
+    async publishPart({ unit: { definition } }, part) {
+      // The queue is there since the start, unless somebody has deleted it.
+      await publish(rowsMessage(broker.topology, part), () => broker.declare(broker.topology.base()))
+      metrics.partPublished(definition, part.rows, part.data.length)
+    },
+    throttle: ({ unit: { definition }, abort }) => limits.throttle(definition.name, abort.signal),
+  }
   const isolation =
     sources &&
     createIsolatedExecution({
@@ -139,6 +157,7 @@ export function createWorker({
       logger,
       graceMs: config.stuckGraceMs,
       onProgress,
+      range,
       publish: createTaskPublish(broker),
       maxAttempts,
       onChildEnded: (kind, reason) => metrics.childEnded(kind, reason),
@@ -151,14 +170,7 @@ export function createWorker({
     isolated: isolation?.execute,
     onProgress,
     onStuck,
-  })
-  const limits = createRateLimits({
-    registry,
-    queueLimits: config.rateLimits,
-    broker,
-    logger,
-    random,
-    onHeldBack: ({ definition }) => metrics.heldBack(definition),
+    range,
   })
   const flow: TaskFlow = createTaskFlow({
     concurrency: config.concurrency,

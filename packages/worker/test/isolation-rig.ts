@@ -14,6 +14,7 @@ import type { Outcome } from '../src/execute/outcome.ts'
 import { createIsolatedExecution, type IsolatedExecutionOptions } from '../src/isolate/isolation.ts'
 import type { Behaviour } from './fixtures/isolated-tasks.ts'
 import { item, unit } from './messages.ts'
+import { noRange } from './no-range.ts'
 
 export const TASKS = fileURLToPath(new URL('fixtures/isolated-tasks.ts', import.meta.url))
 
@@ -53,6 +54,7 @@ export async function isolationRig({
     concurrency: 4,
     graceMs: 300,
     onProgress,
+    range: noRange,
     ...options,
   })
   const execute = createExecutor({
@@ -63,6 +65,7 @@ export async function isolationRig({
     onProgress,
     onStuck: () => undefined,
     isolated: isolated.execute,
+    range: noRange,
   })
   return {
     async run(task, does, { block = 1, abort = new AbortController(), onProgress: listener = () => undefined } = {}) {

@@ -1,5 +1,4 @@
 import {
-  type AnyTaskDefinition,
   type Broker,
   createBroker,
   createSilentLogger,
@@ -14,6 +13,7 @@ import {
 } from '@blockmill/core'
 import { Registry } from 'prom-client'
 import { afterAll, afterEach, beforeAll } from 'vitest'
+import type { AnyDefinition } from '../src/consume/work-unit.ts'
 import { createWorker, type IsolationSources, type Worker, type WorkerConfig } from '../src/index.ts'
 import { message, outgoing, registry } from './messages.ts'
 
@@ -28,7 +28,7 @@ export interface LiveRig {
   /** Starts a worker for the queue, by a connection of its own. It is stopped after the test. */
   readonly startWorker: (
     queue: string,
-    definitions: readonly AnyTaskDefinition[],
+    definitions: readonly AnyDefinition[],
     options?: {
       readonly config?: Partial<WorkerConfig>
       readonly url?: string

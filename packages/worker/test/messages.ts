@@ -1,5 +1,4 @@
 import {
-  type AnyTaskDefinition,
   createTaskRegistry,
   type Delivery,
   type OutgoingMessage,
@@ -8,10 +7,12 @@ import {
   type TaskItem,
   type TaskMessage,
   taskMessageCodec,
+  type RegisteredRangeTask,
+  type RegisteredTask,
   type TaskRegistry,
   type Topology,
 } from '@blockmill/core'
-import { createWorkUnit, type WorkUnit } from '../src/consume/work-unit.ts'
+import { type AnyDefinition, createWorkUnit, type WorkUnit } from '../src/consume/work-unit.ts'
 
 /** The item of a block. */
 export function item(number: number, args: TaskItem['args'] = {}): TaskItem {
@@ -77,12 +78,13 @@ export function delivery(
 let sequence = 0
 
 /** A unit of work for a definition. */
-export function unit(definition: AnyTaskDefinition, changes: Partial<TaskMessage> = {}): WorkUnit {
+export function unit(definition: AnyDefinition, changes: Partial<TaskMessage> = {}): WorkUnit {
   const task = message({ task: definition.name, ...changes })
   sequence += 1
   return createWorkUnit(delivery(task), task, definition, { arrivedAtMs: 0, sequence })
 }
 
-export function registry(...definitions: readonly AnyTaskDefinition[]): TaskRegistry {
-  return createTaskRegistry(definitions.map((definition) => ({ definition, file: 'test' })))
+export function registry(...definitions: readonly AnyDefinition[]): TaskRegistry {
+  const found = definitions.map((definition) => ({ definition, file: 'test' }) as RegisteredTask | RegisteredRangeTask)
+  return createTaskRegistry(found)
 }

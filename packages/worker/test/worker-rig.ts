@@ -1,5 +1,4 @@
 import {
-  type AnyTaskDefinition,
   createSilentLogger,
   defineTask,
   EVENT_MESSAGE_TYPE,
@@ -15,6 +14,7 @@ import {
 import { createFakeBroker, type FakeBroker } from '@blockmill/testkit'
 import { Registry } from 'prom-client'
 import { afterEach, vi } from 'vitest'
+import type { AnyDefinition } from '../src/consume/work-unit.ts'
 import { createWorker, type Worker, type WorkerConfig } from '../src/index.ts'
 import { outgoing, registry } from './messages.ts'
 
@@ -28,17 +28,17 @@ export interface WorkerRig {
   readonly events: () => TaskEvent[]
   readonly heartbeats: () => Heartbeat[]
   /** Another worker on the same broker. */
-  readonly join: (definitions: readonly AnyTaskDefinition[], config?: Partial<WorkerConfig>) => Worker
+  readonly join: (definitions: readonly AnyDefinition[], config?: Partial<WorkerConfig>) => Worker
 }
 
 export async function createWorkerRig(
-  definitions: readonly AnyTaskDefinition[],
+  definitions: readonly AnyDefinition[],
   config: Partial<WorkerConfig> = {},
 ): Promise<WorkerRig> {
   const broker = createFakeBroker()
   await broker.start()
   const metrics = new Registry()
-  const make = (tasks: readonly AnyTaskDefinition[], changes: Partial<WorkerConfig>, register: Registry): Worker =>
+  const make = (tasks: readonly AnyDefinition[], changes: Partial<WorkerConfig>, register: Registry): Worker =>
     createWorker({
       config: { name: 'w1', concurrency: 4, syncWaitMs: 0, ...changes },
       logger: createSilentLogger(),

@@ -10,7 +10,7 @@ import {
   taskMessageCodec,
   type TaskRegistry,
 } from '@blockmill/core'
-import { createWorkUnit, type WorkUnit } from './work-unit.ts'
+import { createWorkUnit, findDefinition, type WorkUnit } from './work-unit.ts'
 
 /** What is to be done with a message that arrives. */
 export type Admission =
@@ -62,7 +62,7 @@ export function createIntake({ registry, chain, smallestDelayMs, now }: IntakeOp
       const error = `The task is for chain '${message.chain}', but this worker is connected to '${chain.id}'. Run the workers of different chains on different queues.`
       return { type: 'dead', reason: 'unknown_chain', error }
     }
-    const definition = registry.get(message.task)
+    const definition = findDefinition(registry, message.task)
     if (definition === undefined) {
       const waits = countWaits(delivery)
       const wait = WAITS_FOR_TASK[waits]

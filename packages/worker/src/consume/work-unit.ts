@@ -1,4 +1,25 @@
-import { type AnyTaskDefinition, type Delivery, LANES, type TaskItem, type TaskMessage } from '@blockmill/core'
+import {
+  type AnyRangeTaskDefinition,
+  type AnyTaskDefinition,
+  type Delivery,
+  LANES,
+  type TaskItem,
+  type TaskMessage,
+  type TaskRegistry,
+} from '@blockmill/core'
+
+/** What a worker executes: a task for blocks, or one for the batches of range jobs. */
+export type AnyDefinition = AnyTaskDefinition | AnyRangeTaskDefinition
+
+/** The definition of this name. */
+export function findDefinition(registry: TaskRegistry, name: string): AnyDefinition | undefined {
+  return registry.get(name) ?? registry.getRangeTask(name)
+}
+
+/** All definitions: those for blocks first. */
+export function listDefinitions(registry: TaskRegistry): readonly AnyDefinition[] {
+  return [...registry.list(), ...registry.listRangeTasks()].map(({ definition }) => definition)
+}
 
 /**
  * A message that has waited longer for a slot is given back, to be delivered anew. RabbitMQ counts the time from the delivery to the
@@ -11,7 +32,7 @@ export interface WorkUnit {
   /** The same for every delivery of the same message: see `unitKey`. */
   readonly key: string
   readonly message: TaskMessage
-  readonly definition: AnyTaskDefinition
+  readonly definition: AnyDefinition
   /** The items to run: those of the message, less any that were refused. */
   readonly items: readonly TaskItem[]
   /**
@@ -45,7 +66,7 @@ export function unitKey({ items, attempt, postpones, generation = 0 }: TaskMessa
 export function createWorkUnit(
   delivery: Delivery,
   message: TaskMessage,
-  definition: AnyTaskDefinition,
+  definition: AnyDefinition,
   {
     items = message.items,
     arrivedAtMs,

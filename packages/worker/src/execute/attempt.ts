@@ -1,4 +1,4 @@
-import type { TaskItem } from '@blockmill/core'
+import type { RangeCheckpoint, TaskItem } from '@blockmill/core'
 import type { WorkUnit } from '../consume/work-unit.ts'
 
 /** What a handler needs of its attempt, wherever it runs. */
@@ -7,6 +7,8 @@ export interface HandlerAttempt {
   readonly item: TaskItem
   /** Aborts the handler's signal. */
   readonly abort: AbortController
+  /** Where a batch goes on that is tried again; absent as long as its handler has kept nothing in this attempt. */
+  checkpoint?: RangeCheckpoint
 }
 
 /** One execution of one task. */

@@ -10,6 +10,7 @@ import {
 import { recordEnqueues } from '@blockmill/testkit'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { item, unit } from '../../test/messages.ts'
+import { noRange } from '../../test/no-range.ts'
 import { createAttempt } from './attempt.ts'
 import { createExecutor, type ExecutorOptions } from './executor.ts'
 
@@ -29,6 +30,7 @@ function run(
     stuckGraceMs: 5_000,
     onProgress: () => undefined,
     onStuck: () => undefined,
+    range: noRange,
     ...overrides,
   })
   return execute(attempt)

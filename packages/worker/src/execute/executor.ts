@@ -1,4 +1,5 @@
 import type { AnyChainAccess, Logger } from '@blockmill/core'
+import type { RangePorts } from '../rows/run-range.ts'
 import type { Attempt } from './attempt.ts'
 import { withDeadline } from './deadline.ts'
 import type { EnqueueFor } from './enqueue-from.ts'
@@ -13,6 +14,7 @@ export interface ExecutorOptions {
   readonly onProgress: (attempt: Attempt, done: number, total: number | undefined) => void
   /** Called when an attempt is given up while its handler still runs. */
   readonly onStuck: (attempt: Attempt) => void
+  readonly range: RangePorts
   /** Runs the attempts of isolated tasks elsewhere. Without, all run here. */
   readonly isolated?: ((attempt: Attempt) => Promise<Outcome>) | undefined
 }
@@ -25,6 +27,7 @@ export function createExecutor({
   stuckGraceMs,
   onProgress,
   onStuck,
+  range,
   isolated,
 }: ExecutorOptions) {
   return async function execute(attempt: Attempt): Promise<Outcome> {
@@ -35,6 +38,7 @@ export function createExecutor({
       chain,
       enqueueFor,
       onProgress: (done, total) => onProgress(attempt, done, total),
+      range,
     })
     if (timeoutMs === undefined) return handler
     return withDeadline(handler, {

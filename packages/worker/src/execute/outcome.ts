@@ -13,6 +13,8 @@ export type Outcome =
   | { readonly type: 'failed'; readonly error: SerializedError }
   | { readonly type: 'postponed'; readonly delayMs: number | undefined; readonly reason: string }
   | { readonly type: 'cancelled'; readonly reason: string }
+  /** The range of a batch is too large to be fetched at once; one of `safeSize` blocks is not, as far as that is known. */
+  | { readonly type: 'split'; readonly safeSize: number | undefined; readonly error: SerializedError }
   /** It was not started before its expiry. */
   | { readonly type: 'expired'; readonly error: SerializedError }
 
@@ -40,7 +42,7 @@ export function returnedOutcome(result: unknown): Outcome {
   return { type: 'succeeded', result: result as Json }
 }
 
-/** The outcome of a handler that threw: `Postpone` and `Cancel` steer, everything else is a failure. */
+/** The outcome of a handler that threw: `Postpone`, `Cancel` and `RangeTooLarge` steer, everything else is a failure. */
 export function thrownOutcome(thrown: unknown): Outcome {
   const error = serializeError(thrown)
   // Matched by name: a tasks package may have a copy of the core of its own.
@@ -48,7 +50,16 @@ export function thrownOutcome(thrown: unknown): Outcome {
     return { type: 'postponed', delayMs: validDelay(thrown as { readonly delayMs?: unknown }), reason: error.message }
   }
   if (error.classes.includes('Cancel')) return { type: 'cancelled', reason: error.message }
+  if (error.classes.includes('RangeTooLarge')) {
+    return { type: 'split', safeSize: validSize(thrown as { readonly safeSize?: unknown }), error }
+  }
   return { type: 'failed', error }
+}
+
+function validSize({ safeSize }: { readonly safeSize?: unknown }): number | undefined {
+  return typeof safeSize === 'number' && safeSize >= 1 && safeSize <= Number.MAX_SAFE_INTEGER
+    ? Math.floor(safeSize)
+    : undefined
 }
 
 function validDelay({ delayMs }: { readonly delayMs?: unknown }): number | undefined {

@@ -1,4 +1,5 @@
 import type { AnyChainAccess, Logger } from '@blockmill/core'
+import { type RangePorts, runRange } from '../rows/run-range.ts'
 import type { HandlerAttempt } from './attempt.ts'
 import { type EnqueueFor, enqueueFrom } from './enqueue-from.ts'
 import { type Outcome, returnedOutcome, thrownOutcome } from './outcome.ts'
@@ -11,6 +12,8 @@ export interface HandlerPorts {
   readonly chain: AnyChainAccess | undefined
   readonly enqueueFor: EnqueueFor
   readonly onProgress: (done: number, total: number | undefined) => void
+  /** What the handlers of batches reach on top. */
+  readonly range: RangePorts
 }
 
 /**
@@ -19,7 +22,7 @@ export interface HandlerPorts {
  */
 export async function runHandler(
   attempt: HandlerAttempt,
-  { logger, chain, enqueueFor, onProgress }: HandlerPorts,
+  { logger, chain, enqueueFor, onProgress, range }: HandlerPorts,
 ): Promise<Outcome> {
   const { unit, item } = attempt
   const log = logger.child({
@@ -37,7 +40,9 @@ export async function runHandler(
       enqueue: enqueueFrom(attempt, enqueueFor),
     })
     // The definition's own types of arguments were checked when the message came in.
-    return returnedOutcome(await unit.definition.run(context as Parameters<typeof unit.definition.run>[0]))
+    const run = unit.definition.run as (given: unknown) => unknown
+    if (unit.definition.kind === 'task') return returnedOutcome(await run(context))
+    return returnedOutcome(await runRange(attempt, range, (additions) => run(Object.assign(context, additions))))
   } catch (thrown) {
     return thrownOutcome(thrown)
   } finally {

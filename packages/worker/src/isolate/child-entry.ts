@@ -1,17 +1,18 @@
 import { isMainThread, Worker } from 'node:worker_threads'
-import { createEnqueue, discoverTasks, serializeError } from '@blockmill/core'
+import { createEnqueue, discoverTasks, serializeError, unlessAborted } from '@blockmill/core'
+import type { RangePorts } from '../rows/run-range.ts'
 import { createLazyChain } from './child-chain.ts'
 import { moduleBeside } from './child-handle.ts'
 import { openChildPort } from './child-port.ts'
 import type { ChildSetup, ToChild } from './child-protocol.ts'
 import { createJobRunner, type JobRunner } from './job-runner.ts'
 import { createRelayedLogger } from './log-relay.ts'
-import { createPublishRequests } from './publish-requests.ts'
+import { createWorkerRequests } from './worker-requests.ts'
 
 // The program of a thread or process that runs the handlers of isolated tasks. It does what `child-protocol` says.
 
 const port = openChildPort()
-const requests = createPublishRequests(port)
+const requests = createWorkerRequests(port)
 let runner: JobRunner | undefined
 let close = async (): Promise<void> => undefined
 
@@ -33,7 +34,7 @@ function onMessage(message: ToChild): void {
     case 'abort':
       runner?.abort(message.reason)
       break
-    case 'published':
+    case 'answer':
       requests.answer(message)
       break
     case 'end':
@@ -51,7 +52,12 @@ async function setUp({ taskPackages, from, chain, maxAttempts, logLevel, parentP
     const registry = await discoverTasks(taskPackages, from)
     const enqueueFor = (chainId: string) =>
       createEnqueue({ chain: chainId, registry, maxAttempts, publish: requests.publish })
-    runner = createJobRunner({ port, registry, chain: lazy?.chain, enqueueFor, logger })
+    const range: RangePorts = {
+      publishPart: (_attempt, part) => requests.publishPart(part),
+      throttle: ({ abort }) => unlessAborted(requests.throttle(), abort.signal),
+      onCheckpoint: (checkpoint) => void port.send({ type: 'checkpoint', checkpoint }),
+    }
+    runner = createJobRunner({ port, registry, chain: lazy?.chain, enqueueFor, range, logger })
     await port.send({ type: 'ready', memoryBytes: port.memoryBytes() })
   } catch (error) {
     await port.send({ type: 'unusable', error: serializeError(error) })

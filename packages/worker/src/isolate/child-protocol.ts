@@ -1,4 +1,12 @@
-import type { ChainKind, LogLevel, SerializedError, TaskItem, TaskMessage } from '@blockmill/core'
+import type {
+  ChainKind,
+  LogLevel,
+  RangeCheckpoint,
+  RowsPart,
+  SerializedError,
+  TaskItem,
+  TaskMessage,
+} from '@blockmill/core'
 
 /** What a child needs before it can run anything. */
 export interface ChildSetup {
@@ -37,10 +45,19 @@ export type ToChild =
   | { readonly type: 'set-up'; readonly setup: ChildSetup }
   | { readonly type: 'run'; readonly job: Job }
   | { readonly type: 'abort'; readonly reason: SerializedError }
-  /** The broker has confirmed what the child asked to publish, or not. */
-  | { readonly type: 'published'; readonly request: number; readonly error?: SerializedError }
+  /** What the child asked for is done, or was refused. */
+  | { readonly type: 'answer'; readonly request: number; readonly error?: SerializedError }
   /** Close what is open and exit. */
   | { readonly type: 'end' }
+
+/** What a child asks its worker to do. */
+export type WorkerRequest =
+  /** A handler enqueues a task. */
+  | { readonly type: 'publish'; readonly message: TaskMessage }
+  /** A batch has emitted rows. */
+  | { readonly type: 'publish-part'; readonly part: RowsPart }
+  /** A handler wants another permit of its task's rate limit. */
+  | { readonly type: 'throttle' }
 
 /** What a child tells. Tasks may send messages of their own from a child: other types are ignored. */
 export type FromChild =
@@ -50,8 +67,9 @@ export type FromChild =
   | { readonly type: 'started' }
   | { readonly type: 'progress'; readonly done: number; readonly total: number | undefined }
   | { readonly type: 'log'; readonly line: string }
-  /** A handler enqueues a task. */
-  | { readonly type: 'publish'; readonly request: number; readonly message: TaskMessage }
+  | (WorkerRequest & { readonly request: number })
+  /** All rows before the checkpoint are with the broker. */
+  | { readonly type: 'checkpoint'; readonly checkpoint: RangeCheckpoint }
   /** Sent each second of an attempt, as long as the event loop turns. */
   | { readonly type: 'memory'; readonly memoryBytes: number }
   /** The handler's signal is aborted: the event loop turns, and the handler has a chance to heed it. */

@@ -6,6 +6,12 @@ import type { ChildEvents } from './child-handle.ts'
 import type { ChildEnd } from './child-lost.ts'
 import type { FromChild, ToChild } from './child-protocol.ts'
 
+const listener = {
+  onProgress: () => undefined,
+  publishPart: async () => undefined,
+  throttle: async () => undefined,
+  onCheckpoint: () => undefined,
+}
 const job = { message: message(), item: item(1) }
 const KILLED: ChildEnd = { exitCode: null, signal: 'SIGKILL' }
 
@@ -46,7 +52,7 @@ function rig({ diesWhenKilled = true } = {}) {
       tell({ type: 'ended', outcome: '{"type":"succeeded"}', memoryBytes: 2 ** 20, tainted }),
     run: () => {
       tell({ type: 'ready', memoryBytes: 2 ** 20 })
-      const outcome = child.run(job, { onProgress: (...report) => progress.push(report) })
+      const outcome = child.run(job, { ...listener, onProgress: (...report) => progress.push(report) })
       tell({ type: 'started' })
       return outcome
     },
@@ -91,10 +97,10 @@ describe('a child', () => {
   it('that ends before it has begun with an attempt costs nothing', async () => {
     const { child, tell, exit } = rig()
     tell({ type: 'ready', memoryBytes: 1 })
-    const outcome = child.run(job, { onProgress: () => undefined })
+    const outcome = child.run(job, listener)
     exit(KILLED)
     expect(await outcome).toBeUndefined()
-    expect(await child.run(job, { onProgress: () => undefined })).toBeUndefined()
+    expect(await child.run(job, listener)).toBeUndefined()
   })
 
   it('that does not heed an abort is killed: at once when its event loop is blocked, after the grace when it turns', async () => {

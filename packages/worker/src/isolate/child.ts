@@ -1,4 +1,12 @@
-import { ConfigurationError, type Logger, serializeError, type TaskMessage } from '@blockmill/core'
+import {
+  ConfigurationError,
+  type Logger,
+  NonRetryableError,
+  type RangeCheckpoint,
+  type RowsPart,
+  serializeError,
+  type TaskMessage,
+} from '@blockmill/core'
 import { type Outcome, thrownOutcome } from '../execute/outcome.ts'
 import { type ChildFate, fateOfAborted } from './child-fate.ts'
 import type { ChildHandle, SpawnChild } from './child-handle.ts'
@@ -35,6 +43,11 @@ export interface Child {
 
 export interface JobListener {
   readonly onProgress: (done: number, total: number | undefined) => void
+  /** Publishes what the handler of a batch has emitted. */
+  readonly publishPart: (part: RowsPart) => Promise<void>
+  /** Takes a permit of the task's rate limit. */
+  readonly throttle: () => Promise<void>
+  readonly onCheckpoint: (checkpoint: RangeCheckpoint) => void
 }
 
 export interface ChildOptions {
@@ -120,6 +133,15 @@ export function createChild({ spawn, setup, logger, onLog, publish = refuse, onU
       case 'publish':
         void answer(message.request, publish(message.message))
         break
+      case 'publish-part':
+        void answer(message.request, running?.listener.publishPart(asBuffer(message.part)) ?? refuseLate())
+        break
+      case 'throttle':
+        void answer(message.request, running?.listener.throttle() ?? refuseLate())
+        break
+      case 'checkpoint':
+        running?.listener.onCheckpoint(message.checkpoint)
+        break
       case 'memory':
         memoryBytes = message.memoryBytes
         break
@@ -144,12 +166,12 @@ export function createChild({ spawn, setup, logger, onLog, publish = refuse, onU
     }
   }
 
-  async function answer(request: number, published: Promise<void>): Promise<void> {
+  async function answer(request: number, done: Promise<void>): Promise<void> {
     try {
-      await published
-      handle?.send({ type: 'published', request })
+      await done
+      handle?.send({ type: 'answer', request })
     } catch (error) {
-      handle?.send({ type: 'published', request, error: serializeError(error) })
+      handle?.send({ type: 'answer', request, error: serializeError(error) })
     }
   }
 
@@ -232,6 +254,16 @@ export function createChild({ spawn, setup, logger, onLog, publish = refuse, onU
       return gone.promise
     },
   }
+}
+
+/** What crossed to here has become a plain array of bytes. */
+function asBuffer(part: RowsPart): RowsPart {
+  const { buffer, byteOffset, byteLength } = part.data
+  return { ...part, data: Buffer.from(buffer, byteOffset, byteLength) }
+}
+
+async function refuseLate(): Promise<void> {
+  throw new NonRetryableError('EMIT_NOT_AWAITED', 'The attempt that this belongs to has ended.')
 }
 
 async function refuse(): Promise<void> {

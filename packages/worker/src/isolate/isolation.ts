@@ -2,7 +2,9 @@ import { availableParallelism } from 'node:os'
 import { ConfigurationError, type Logger, type LogLevel, type TaskMessage, type TaskRegistry } from '@blockmill/core'
 import type { Attempt } from '../execute/attempt.ts'
 import { withDeadline } from '../execute/deadline.ts'
+import { listDefinitions } from '../consume/work-unit.ts'
 import { type Outcome, thrownOutcome } from '../execute/outcome.ts'
+import type { RangePorts } from '../rows/run-range.ts'
 import { type Child, createChild } from './child.ts'
 import type { SpawnOptions } from './child-handle.ts'
 import type { ChildEndReason } from './child-fate.ts'
@@ -47,6 +49,8 @@ export interface IsolatedExecutionOptions {
   /** How long an aborted handler may go on before its child is ended by force. */
   readonly graceMs: number
   readonly onProgress: (attempt: Attempt, done: number, total: number | undefined) => void
+  /** What the handlers of batches reach. */
+  readonly range: Pick<RangePorts, 'publishPart' | 'throttle'>
   /** Publishes what handlers enqueue. Without, none can. */
   readonly publish?: ((message: TaskMessage) => Promise<void>) | undefined
   /** Executions of tasks that handlers enqueue, where they do not say themselves. */
@@ -70,6 +74,7 @@ export function createIsolatedExecution({
   maxMemoryPerChildBytes,
   graceMs,
   onProgress,
+  range,
   publish,
   maxAttempts,
   onChildEnded,
@@ -105,7 +110,14 @@ export function createIsolatedExecution({
     const { unit, item, abort } = attempt
     const passOn = (): void => child.abort(abort.signal.reason, graceMs)
     const job = { message: { ...unit.message, items: [item] }, item }
-    const ended = child.run(job, { onProgress: (done, total) => onProgress(attempt, done, total) })
+    const ended = child.run(job, {
+      onProgress: (done, total) => onProgress(attempt, done, total),
+      publishPart: (part) => range.publishPart(attempt, part),
+      throttle: () => range.throttle(attempt),
+      onCheckpoint(checkpoint) {
+        attempt.checkpoint = checkpoint
+      },
+    })
     if (abort.signal.aborted) passOn()
     abort.signal.addEventListener('abort', passOn, { once: true })
     const { timeoutMs } = unit.definition
@@ -148,9 +160,9 @@ export function createIsolatedExecution({
 
 /** @throws ConfigurationError `CONFIG_INVALID` when there are isolated tasks and nothing to make their children from. */
 export function assertNoneIsolated(registry: TaskRegistry): void {
-  const isolated = registry.list().filter(({ definition }) => definition.isolation !== 'none')
+  const isolated = listDefinitions(registry).filter(({ isolation }) => isolation !== 'none')
   if (isolated.length === 0) return
-  const names = isolated.map(({ definition: { name } }) => `'${name}'`).join(', ')
+  const names = isolated.map(({ name }) => `'${name}'`).join(', ')
   throw new ConfigurationError(
     'CONFIG_INVALID',
     `Tasks run isolated (${names}), but the worker does not know where their threads and processes load tasks from. Give createWorker the option \`isolation\`.`,

@@ -14,7 +14,9 @@ import {
 import type { HandlerAttempt } from '../execute/attempt.ts'
 import { failedOutcome, type Outcome } from '../execute/outcome.ts'
 import type { EnqueueFor } from '../execute/enqueue-from.ts'
+import { findDefinition } from '../consume/work-unit.ts'
 import { runHandler } from '../execute/run-handler.ts'
+import type { RangePorts } from '../rows/run-range.ts'
 import { ChildLost } from './child-lost.ts'
 import type { ChildPort } from './child-port.ts'
 import type { FromChild, Job } from './child-protocol.ts'
@@ -35,10 +37,11 @@ export interface JobRunnerOptions {
   readonly registry: TaskRegistry
   readonly chain: AnyChainAccess | undefined
   readonly enqueueFor: EnqueueFor
+  readonly range: RangePorts
   readonly logger: Logger
 }
 
-export function createJobRunner({ port, registry, chain, enqueueFor, logger }: JobRunnerOptions): JobRunner {
+export function createJobRunner({ port, registry, chain, enqueueFor, range, logger }: JobRunnerOptions): JobRunner {
   // Follows a handler through everything that it started, and so tells whose an error is that nobody caught.
   const origin = new AsyncLocalStorage<HandlerAttempt>()
   let current: HandlerAttempt | undefined
@@ -53,7 +56,7 @@ export function createJobRunner({ port, registry, chain, enqueueFor, logger }: J
 
   return {
     async run({ message, item }) {
-      const definition = registry.get(message.task)
+      const definition = findDefinition(registry, message.task)
       if (definition === undefined) {
         const error = new NonRetryableError('TASK_UNKNOWN', `This child has no task named '${message.task}'.`)
         const outcome = asJson(failedOutcome(error))
@@ -71,6 +74,7 @@ export function createJobRunner({ port, registry, chain, enqueueFor, logger }: J
           chain,
           enqueueFor,
           onProgress: (done, total) => tell({ type: 'progress', done, total }),
+          range,
         }),
       )
       clearInterval(reporting)

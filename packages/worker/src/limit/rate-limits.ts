@@ -1,10 +1,11 @@
 import type { Broker, Logger, RateLimit, RateLimited, TaskRegistry } from '@blockmill/core'
 import type { UnitBuffer } from '../consume/unit-buffer.ts'
-import type { WorkUnit } from '../consume/work-unit.ts'
+import { listDefinitions, type WorkUnit } from '../consume/work-unit.ts'
 import { createGlobalLimiter } from './global-limiter.ts'
 import { createLimitedBuffer, type LimitedBufferOptions, type LimitSet } from './limited-buffer.ts'
 import { createPermitQueue } from './permit-queue.ts'
 import type { RateLimiter } from './rate-limiter.ts'
+import { createThrottle, type Throttle } from './throttle.ts'
 import { createWorkerLimiter } from './worker-limiter.ts'
 
 /** What the buffer of a worker needs of the flow of tasks. */
@@ -17,6 +18,8 @@ export interface BufferPorts extends Pick<LimitedBufferOptions, 'freeSlots' | 'o
 export interface RateLimits {
   /** The buffer that keeps them, or `undefined` when nothing is limited. */
   createBuffer(ports: BufferPorts): UnitBuffer | undefined
+  /** Takes one more permit of a task's own limit; resolves at once where it has none. Rejects when the signal aborts. */
+  throttle(task: string, signal: AbortSignal): Promise<void>
   /** Ends all waiting. */
   stop(): void
 }
@@ -49,6 +52,7 @@ export function createRateLimits({
   random = Math.random,
 }: RateLimitsOptions): RateLimits {
   const limiters = new Set<RateLimiter>()
+  const throttles = new Map<string, Throttle>()
 
   const create = (limited: RateLimited, limit: RateLimit, onOpen: () => void): RateLimiter => {
     const acquire = createPermitQueue({ broker, limited, limit, logger })
@@ -64,15 +68,24 @@ export function createRateLimits({
     createBuffer({ onOpen, ...ports }) {
       const tasks = new Map<string, RateLimiter>()
       const queues = new Map<string, RateLimiter>()
-      for (const { definition } of registry.list()) {
-        const { name, rateLimit } = definition
-        if (rateLimit !== undefined) tasks.set(name, create({ kind: 'task', name }, rateLimit, onOpen))
+      for (const { name, rateLimit } of listDefinitions(registry)) {
+        if (rateLimit === undefined) continue
+        const limiter = create({ kind: 'task', name }, rateLimit, () => {
+          throttles.get(name)?.serve()
+          onOpen()
+        })
+        tasks.set(name, limiter)
+        throttles.set(name, createThrottle(limiter))
       }
       for (const [name, limit] of Object.entries(queueLimits)) {
         queues.set(name, create({ kind: 'queue', name }, limit, onOpen))
       }
       if (limiters.size === 0) return undefined
       return createLimitedBuffer({ ...ports, limitsOf: limitsOf(tasks, queues), clock, onHeldBack })
+    },
+    async throttle(task, signal) {
+      signal.throwIfAborted()
+      await throttles.get(task)?.take(signal)
     },
     stop() {
       for (const limiter of limiters) limiter.stop()

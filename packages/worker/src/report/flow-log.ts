@@ -33,6 +33,9 @@ export function createFlowLog(logger: Logger): FlowLog {
           { task, taskId, attempt: event.attempt, error, nextAttemptAt },
           'attempt failed; it will be retried',
         )
+      } else if (type === 'split') {
+        const { reason, safeSize } = event
+        logger.info({ task, taskId, reason, safeSize }, 'range is too large; its job splits it')
       } else logger.debug({ task, taskId }, type)
     },
   }

@@ -46,12 +46,14 @@ export interface SettlementRules {
  * | succeeded, cancelled | the same | none |
  * | failed, and the policy retries | `retrying` | next attempt after the back-off |
  * | failed otherwise | `failed`: `exhausted` or `not_retryable` | none |
+ * | split, on more than one block | `split` | none |
+ * | split otherwise | `failed`: `not_retryable` | none |
  * | postponed below the limit | `postponed` | the same attempt, one postpone more |
  * | postponed above it | `failed`: `max_postpones` | none |
  * | expired | `failed`: `expired` | none |
  */
 export function planSettlement(
-  attempt: Pick<Attempt, 'unit' | 'item' | 'startedAtMs'>,
+  attempt: Pick<Attempt, 'unit' | 'item' | 'startedAtMs' | 'checkpoint'>,
   outcome: Outcome,
   nowMs: number,
   rules: SettlementRules,
@@ -65,6 +67,14 @@ export function planSettlement(
       }
     case 'cancelled':
       return { event: { type: 'cancelled', ...facts, reason: outcome.reason } }
+    case 'split': {
+      const { range } = attempt.item
+      if (range === undefined || range.from === range.to) {
+        return { event: { type: 'failed', ...facts, error: eventError(outcome.error), reason: 'not_retryable' } }
+      }
+      const { safeSize, error } = outcome
+      return { event: { type: 'split', ...facts, reason: error.message, ...(safeSize !== undefined && { safeSize }) } }
+    }
     case 'expired':
       return { event: { type: 'failed', ...facts, error: eventError(outcome.error), reason: 'expired' } }
     case 'failed': {
@@ -133,11 +143,11 @@ function waitFrom(nowMs: number, askedMs: number): { readonly delayMs: number; r
 }
 
 function followUp(
-  { unit: { message }, item }: Pick<Attempt, 'unit' | 'item'>,
+  { unit: { message }, item, checkpoint }: Pick<Attempt, 'unit' | 'item' | 'checkpoint'>,
   stepMs: number,
   changes: Partial<Pick<TaskMessage, 'attempt' | 'postpones' | 'notBefore'>>,
 ): FollowUp {
-  return { stepMs, message: { ...message, ...changes, items: [item] } }
+  return { stepMs, message: { ...message, ...changes, items: [item], ...(checkpoint !== undefined && { checkpoint }) } }
 }
 
 function tooManyPostpones(limit: number) {
