@@ -57,7 +57,7 @@ export function defineContractTransactions({
           chainId,
           settings: await loadSettings(),
           learnt,
-          chain: context.chain,
+          chain: () => context.chain,
           logger: log,
         })
         const chain = `${providerName} ${chainId}`

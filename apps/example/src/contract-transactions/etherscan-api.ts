@@ -9,8 +9,8 @@ export interface EtherscanApiOptions {
   readonly url: string
   readonly apiKey: string
   readonly chainId: number
-  /** From the request to the last byte of the answer. Default 30 s. */
-  readonly timeoutMs?: number
+  /** From the request to the last byte of the answer. */
+  readonly timeoutMs: number
 }
 
 /** Which rows are meant. */
@@ -32,18 +32,12 @@ export interface EtherscanApi {
   head(signal: AbortSignal): Promise<number>
 }
 
-const TIMEOUT_MS = 30_000
 /** Ten thousand rows with long inputs; more is asked for in smaller parts. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024
 const TOO_MANY_REQUESTS = 429
 
 /** Speaks version 2 of Etherscan's API, in which `chainid` names the chain. Opens nothing by itself. */
-export function createEtherscanApi({
-  url,
-  apiKey,
-  chainId,
-  timeoutMs = TIMEOUT_MS,
-}: EtherscanApiOptions): EtherscanApi {
+export function createEtherscanApi({ url, apiKey, chainId, timeoutMs }: EtherscanApiOptions): EtherscanApi {
   const label = redactUrl(url)
   // The encoded key may stand in what a proxy answers.
   const redact = (text: string): string =>

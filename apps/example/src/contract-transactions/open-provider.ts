@@ -25,7 +25,7 @@ export interface OpenProviderOptions {
   readonly settings: ProviderSettings
   readonly learnt: LearntLimits
   /** The chain that the worker itself is connected to, which the provider rpc may use. */
-  readonly chain?: AnyChainAccess | undefined
+  readonly chain?: (() => AnyChainAccess) | undefined
   readonly logger: Logger
 }
 
@@ -43,12 +43,15 @@ export async function openProvider({
 }: OpenProviderOptions): Promise<TransactionProvider> {
   switch (provider) {
     case 'etherscan': {
-      const { etherscanKey, etherscanUrl } = settings
+      const { etherscanKey, etherscanUrl, etherscanTimeoutMs } = settings
       if (etherscanKey === undefined) throw keyMissing()
-      return createEtherscanProvider({
-        api: createEtherscanApi({ url: etherscanUrl, apiKey: etherscanKey, chainId }),
-        learnt,
+      const api = createEtherscanApi({
+        url: etherscanUrl,
+        apiKey: etherscanKey,
+        chainId,
+        timeoutMs: etherscanTimeoutMs,
       })
+      return createEtherscanProvider({ api, learnt })
     }
     case 'rpc': {
       const node = await openRpcNode({ chainId, rpcUrls: settings.rpcUrls, chain, logger })

@@ -4,7 +4,10 @@ import { loadProviderSettings } from './provider-settings.ts'
 
 describe('loadProviderSettings', () => {
   it('needs nothing, and asks Etherscan itself by default', async () => {
-    expect(await loadProviderSettings({})).toEqual({ etherscanUrl: 'https://api.etherscan.io/v2/api' })
+    expect(await loadProviderSettings({})).toEqual({
+      etherscanUrl: 'https://api.etherscan.io/v2/api',
+      etherscanTimeoutMs: 30_000,
+    })
   })
 
   it('reads nodes by chain id, several of one chain, with commas within a URL', async () => {

@@ -16,6 +16,14 @@ const providerSettings = defineSettings({
     default: 'https://api.etherscan.io/v2/api',
   }),
   etherscanKey: setting.text({ key: 'ETHERSCAN_API_KEY', description: 'key of that API', secret: true }),
+  etherscanTimeoutMs: setting.duration({
+    key: 'ETHERSCAN_API_TIMEOUT',
+    description: 'longest wait for an answer of that API',
+    default: '30s',
+    min: '100ms',
+    max: '10m',
+    plainNumber: 'seconds',
+  }),
   rpcUrls: setting.custom<RpcUrls, { key: string; description: string }>(
     { key: 'EVM_RPC_URLS', description: 'JSON-RPC nodes of EVM chains by chain id' },
     {

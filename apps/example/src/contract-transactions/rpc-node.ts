@@ -27,7 +27,7 @@ export interface RpcNodeOptions {
   readonly chainId: number
   readonly rpcUrls: RpcUrls | undefined
   /** The chain that the worker itself is connected to. */
-  readonly chain?: AnyChainAccess | undefined
+  readonly chain?: (() => AnyChainAccess) | undefined
   readonly logger: Logger
   /** How long a request waits for a connection, and then for its answer. Default 30 s. */
   readonly requestTimeoutMs?: number
@@ -40,7 +40,7 @@ export interface RpcNodeOptions {
 export async function openRpcNode(options: RpcNodeOptions): Promise<RpcNode> {
   const { chainId, rpcUrls, chain } = options
   const urls = rpcUrls?.get(chainId)
-  const node = urls === undefined ? ofWorker(chain) : connect(urls, options)
+  const node = urls === undefined ? ofWorker(chain?.()) : connect(urls, options)
   if (node === undefined) throw unconfigured(chainId, 'the worker itself is not connected to an EVM chain')
   try {
     const answered = Number(await node.send('eth_chainId', []))

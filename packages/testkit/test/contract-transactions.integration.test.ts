@@ -1,0 +1,418 @@
+import { type Coordinator, createChain, createSilentLogger, Postpone, splitRange } from '@blockmill/core'
+import {
+  type ContractTransaction,
+  defineContractTransactions,
+  fetchContractTransactions,
+  getAllTransactions,
+  ProviderError,
+  type ProviderName,
+  type ProviderSettings,
+} from '@blockmill/example'
+import * as fc from 'fast-check'
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+
+import {
+  type Anvil,
+  chainTransactions,
+  type ContractLoad,
+  type EtherscanFacade,
+  type EtherscanFault,
+  loadContract,
+  runRangeTask,
+  startAnvil,
+  startEtherscanFacade,
+  startEvmProxy,
+} from '../src/index.ts'
+import { callJsonRpcBatch } from '../src/chain/call-json-rpc.ts'
+
+const ROW_CAP = 200
+const KEY = 'KEY+0123456789'
+
+let chain: Anvil
+let chainId: number
+let load: ContractLoad
+let facade: EtherscanFacade
+let truth: readonly ContractTransaction[]
+let settings: ProviderSettings
+
+beforeAll(async () => {
+  chain = await startAnvil()
+  chainId = Number(await chain.request('eth_chainId'))
+  load = await loadContract(chain, { transactions: 1_200, perBlock: 40, crowdedBlock: 450 })
+  facade = await startEtherscanFacade({
+    transactions: chainTransactions(chain.url, chainId),
+    rowCap: ROW_CAP,
+    apiKeys: [KEY],
+  })
+  settings = {
+    etherscanUrl: facade.url,
+    etherscanKey: KEY,
+    etherscanTimeoutMs: 5_000,
+    rpcUrls: new Map([[chainId, [chain.url]]]),
+  }
+  truth = await readTruth()
+})
+afterAll(async () => {
+  await facade.stop()
+  await chain.stop()
+})
+afterEach(() => {
+  facade.disconnect(false)
+  Object.assign(facade.limits, { rowCap: ROW_CAP, callsPerSecond: Infinity, callsPerDay: Infinity })
+})
+
+/** What the chain itself says, read without anything that is tested here. */
+async function readTruth(): Promise<readonly ContractTransaction[]> {
+  type Fields = Record<string, string | null>
+  const numbers = Array.from({ length: load.to + 1 }, (_, number) => `0x${number.toString(16)}`)
+  const [blocks, receipts] = await Promise.all([
+    callJsonRpcBatch(
+      chain.url,
+      numbers.map((number) => ['eth_getBlockByNumber', [number, true]]),
+    ) as Promise<{ timestamp: string; transactions: Fields[] }[]>,
+    callJsonRpcBatch(
+      chain.url,
+      numbers.map((number) => ['eth_getBlockReceipts', [number]]),
+    ) as Promise<Fields[][]>,
+  ])
+  const decimal = (hex: string | null | undefined) => BigInt(hex ?? 'none').toString()
+  return blocks.flatMap(({ timestamp, transactions }, number) =>
+    transactions.flatMap((sent, index) => {
+      const receipt = receipts[number]?.[index] ?? {}
+      if (![sent['from'], sent['to'], receipt['contractAddress']].includes(load.address)) return []
+      const row = {
+        hash: String(sent['hash']),
+        blockNumber: number,
+        transactionIndex: index,
+        timestamp: new Date(Number(timestamp) * 1_000).toISOString(),
+        from: String(sent['from']),
+        to: sent['to'] ?? null,
+        contractAddress: receipt['contractAddress'] ?? null,
+        value: decimal(sent['value']),
+        input: String(sent['input']),
+        gas: Number(sent['gas']),
+        gasUsed: Number(receipt['gasUsed']),
+        gasPrice: decimal(receipt['effectiveGasPrice']),
+        status: receipt['status'] === '0x1' ? ('success' as const) : ('failed' as const),
+      }
+      return [row]
+    }),
+  )
+}
+
+const request = (provider: ProviderName, from = 0, to = load.to) => ({
+  address: load.address,
+  chainId,
+  provider,
+  from,
+  to,
+})
+const readAll = async (provider: ProviderName, others: Partial<Parameters<typeof getAllTransactions>[0]> = {}) => {
+  const rows: ContractTransaction[] = []
+  for await (const row of getAllTransactions({ ...request(provider), settings, ...others })) rows.push(row)
+  return rows
+}
+
+/** The shipped task, with settings of this test. */
+const taskWith = (changed: Partial<ProviderSettings> = {}) =>
+  defineContractTransactions({
+    rateLimit: { limit: 100, per: '1s', scope: 'global' },
+    loadSettings: async () => ({ ...settings, ...changed }),
+  })
+
+/** Runs a batch, and its pieces where it is too large. */
+async function runBatch(
+  task: ReturnType<typeof taskWith>,
+  provider: ProviderName,
+  from: number,
+  to: number,
+): Promise<readonly unknown[]> {
+  const args = { address: load.address, chainId, provider }
+  try {
+    return (await runRangeTask(task, { range: { from, to }, args })).rows
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'RangeTooLarge') throw error
+    const { safeSize = Math.ceil((to - from + 1) / 2) } = error as { safeSize?: number }
+    const pieces: (readonly unknown[])[] = []
+    for (const piece of splitRange(from, to, safeSize))
+      pieces.push(await runBatch(task, provider, piece.from, piece.to))
+    return pieces.flat()
+  }
+}
+
+describe('both providers', () => {
+  it('give exactly the transactions that the chain has, a block over the cap included', async () => {
+    expect(truth).toHaveLength(1_201)
+    expect(truth.filter(({ blockNumber }) => blockNumber === load.crowded)).toHaveLength(450)
+    expect(new Set(truth.map(({ status }) => status))).toEqual(new Set(['success', 'failed']))
+    expect(truth[0]).toMatchObject({ to: null, contractAddress: load.address })
+    const [etherscan, rpc] = await Promise.all([readAll('etherscan'), readAll('rpc')])
+    expect(etherscan).toEqual(truth)
+    expect(rpc).toEqual(truth)
+    expect(JSON.stringify(etherscan)).toBe(JSON.stringify(rpc))
+  })
+
+  it('give the same rows in batches of any size, with any cap', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: load.to }),
+        fc.integer({ min: 60, max: 1_000 }),
+        async (size, rowCap) => {
+          facade.limits.rowCap = rowCap
+          const task = taskWith()
+          const rows: unknown[] = []
+          for (const { from, to } of splitRange(0, load.to, size))
+            rows.push(...(await runBatch(task, 'etherscan', from, to)))
+          expect(rows).toEqual(truth)
+        },
+      ),
+      { numRuns: 10 },
+    )
+    const rows: unknown[] = []
+    for (const { from, to } of splitRange(0, load.to, 11)) rows.push(...(await runBatch(taskWith(), 'rpc', from, to)))
+    expect(rows).toEqual(truth)
+  })
+
+  it('go on from a checkpoint where an earlier attempt stopped', async () => {
+    const args = { address: load.address, chainId, provider: 'rpc' as const }
+    const cursor = load.crowded
+    const { rows } = await runRangeTask(taskWith(), { range: { from: 0, to: load.to }, args, cursor })
+    expect(rows).toEqual(truth.filter(({ blockNumber }) => blockNumber >= cursor))
+  })
+
+  it.each(['etherscan', 'rpc'] as const)('refuse a range that %s does not have yet', async (provider) => {
+    await expect(readAll(provider, { to: load.to + 1 })).rejects.toMatchObject({ type: 'missing_blocks' })
+    const running = runRangeTask(taskWith(), {
+      range: { from: load.to, to: load.to + 7 },
+      args: { address: load.address, chainId, provider },
+    })
+    await expect(running).rejects.toThrow(`has no block ${load.to + 7} yet: its newest one is ${load.to}`)
+    await expect(running).rejects.toBeInstanceOf(Postpone)
+  })
+})
+
+describe('the provider etherscan', () => {
+  const run = (changed: Partial<ProviderSettings> = {}, attempt = 1) =>
+    runRangeTask(taskWith(changed), {
+      range: { from: 0, to: 3 },
+      args: { address: load.address, chainId },
+      attempt,
+    })
+  const failure = async (...given: Parameters<typeof run>): Promise<Error & { readonly delayMs?: number }> => {
+    try {
+      await run(...given)
+    } catch (error) {
+      if (error instanceof Error) return error
+    }
+    throw new Error('The batch did not fail.')
+  }
+
+  it('makes a batch wait when there is no key, or one that is refused, and says what to set', async () => {
+    const { etherscanKey: _none, ...withoutKey } = settings
+    const task = defineContractTransactions({
+      rateLimit: { limit: 100, per: '1s', scope: 'global' },
+      loadSettings: async () => withoutKey,
+    })
+    const args = { address: load.address, chainId }
+    await expect(runRangeTask(task, { range: { from: 0, to: 3 }, args })).rejects.toThrow('set ETHERSCAN_API_KEY')
+    const refused = await failure({ etherscanKey: 'expired-key-99' })
+    expect(refused).toMatchObject({ name: 'Postpone', delayMs: 300_000 })
+    expect(refused.message).toContain("The API answered 'NOTOK: Invalid API Key'. Set ETHERSCAN_API_KEY")
+  })
+
+  it('cancels a batch of a chain that the API does not have', async () => {
+    const args = { address: load.address, chainId: 999_999 }
+    const running = runRangeTask(taskWith(), { range: { from: 0, to: 3 }, args })
+    await expect(running).rejects.toMatchObject({ name: 'Cancel' })
+    await expect(running).rejects.toThrow('unsupported chainid')
+  })
+
+  it.each([
+    [{ type: 'notok', result: 'Max calls per sec rate limit reached (3/sec)' }, 'Postpone', 2_000],
+    [{ type: 'status', status: 429, retryAfter: '7' }, 'Postpone', 7_000],
+    [{ type: 'status', status: 503, retryAfter: '90', times: 2 }, 'Postpone', 90_000],
+    [{ type: 'html', times: 2 }, 'Postpone', 30_000],
+    [{ type: 'cut' }, 'Postpone', 30_000],
+    [{ type: 'status', status: 502 }, 'ProviderError', undefined],
+    [{ type: 'html', status: 404 }, 'ProviderError', undefined],
+    [
+      { type: 'notok', result: 'Query Timeout occured. Please select a smaller result dataset' },
+      'RangeTooLarge',
+      undefined,
+    ],
+  ] satisfies readonly [EtherscanFault, string, number | undefined][])(
+    'on %o throws a %s',
+    async (fault, name, delayMs) => {
+      facade.fail(fault)
+      const thrown = await failure()
+      expect(thrown.name).toBe(name)
+      expect(thrown.delayMs).toBe(delayMs)
+    },
+  )
+
+  it('splits a batch that fails by a time-out again, while the API answers other questions', async () => {
+    const slow: EtherscanFault = { type: 'stall', times: 2, matches: ({ action }) => action === 'txlist' }
+    facade.fail(slow)
+    expect(await failure({ etherscanTimeoutMs: 100 })).toMatchObject({ name: 'ProviderError', type: 'timed_out' })
+    expect(await failure({ etherscanTimeoutMs: 100 }, 2)).toMatchObject({ name: 'RangeTooLarge' })
+  })
+
+  it('makes a batch wait while the API is down, or the calls of the day are used up', async () => {
+    facade.disconnect(true)
+    expect(await failure()).toMatchObject({ name: 'Postpone', delayMs: 30_000 })
+    facade.disconnect(false)
+    facade.limits.callsPerDay = 0
+    const limited = await failure()
+    expect(limited).toMatchObject({ name: 'Postpone' })
+    expect(limited.message).toContain('works again after midnight UTC')
+    expect(limited.delayMs).toBeLessThanOrEqual(3_600_000)
+  })
+
+  it('stops at once when its signal aborts', async () => {
+    facade.fail({ type: 'stall', matches: ({ action }) => action === 'txlist' })
+    const reason = new Error('the worker stops')
+    const abort = new AbortController()
+    const running = runRangeTask(taskWith(), {
+      range: { from: 0, to: 3 },
+      args: { address: load.address, chainId },
+      signal: abort.signal,
+    })
+    const before = facade.requests.length
+    await expect.poll(() => facade.requests.length).toBeGreaterThan(before)
+    abort.abort(reason)
+    await expect(running).rejects.toBe(reason)
+  })
+
+  it('takes a permit for every request but the first, which the start of the batch has taken', async () => {
+    let permits = 0
+    const before = facade.requests.length
+    const { result } = await runRangeTask(taskWith(), {
+      range: { from: load.crowded, to: load.crowded },
+      args: { address: load.address, chainId },
+      throttle: async () => void (permits += 1),
+    })
+    const requests = facade.requests.length - before
+    expect(requests).toBeGreaterThan(3)
+    expect(result).toEqual({ requests })
+    expect(permits).toBe(requests - 1)
+  })
+
+  it('reads on after a limit on the rate when nobody else is there to wait', async () => {
+    facade.limits.callsPerSecond = 2
+    expect(await readAll('etherscan', { to: 3 })).toEqual(truth.filter(({ blockNumber }) => blockNumber <= 3))
+  })
+
+  it('names its key in no error, whatever the API repeats', async () => {
+    const texts: string[] = []
+    for (const result of [
+      `Invalid API Key ${KEY}`,
+      `key ${encodeURIComponent(KEY)} in https://api.example/?apikey=${KEY}`,
+    ]) {
+      facade.fail({ type: 'notok', result })
+      const { message, stack = '' } = await failure()
+      texts.push(message, stack)
+    }
+    facade.fail({ type: 'cut' })
+    const { message, stack = '' } = await failure()
+    texts.push(message, stack)
+    for (const text of texts) {
+      expect(text).not.toContain(KEY)
+      expect(text).not.toContain(encodeURIComponent(KEY))
+    }
+  })
+})
+
+describe('the provider rpc', () => {
+  const startProxy = async () => {
+    const proxy = await startEvmProxy({ target: chain.url })
+    onTestFinished(() => proxy.stop())
+    return { proxy, rpcUrls: new Map([[chainId, [proxy.url]]]) }
+  }
+  const args = () => ({ address: load.address, chainId, provider: 'rpc' as const })
+
+  it('gets along with a node that allows no batches, pauses its clients and fails now and then', async () => {
+    const { proxy, rpcUrls } = await startProxy()
+    proxy.limitBatches(1)
+    proxy.refuseRequests({ times: 2, retryAfter: '0.2' })
+    proxy.fail({ method: 'eth_getBlockByNumber', block: 4, error: { code: -32_000, message: 'response too large' } })
+    const to = load.from + 5
+    const { rows } = await runRangeTask(taskWith({ rpcUrls }), { range: { from: 0, to }, args: args() })
+    expect(rows).toEqual(truth.filter(({ blockNumber }) => blockNumber <= to))
+  })
+
+  it('keeps what it read before a block that the node cannot give', async () => {
+    const { proxy, rpcUrls } = await startProxy()
+    proxy.fail({ method: 'eth_getBlockByNumber', block: 9, times: 1_000 })
+    const emitted: unknown[] = []
+    const cursors: unknown[] = []
+    const running = runRangeTask(taskWith({ rpcUrls }), {
+      range: { from: 0, to: 20 },
+      args: args(),
+      emit: async (rows) => void emitted.push(...rows),
+      checkpoint: async (cursor) => void cursors.push(cursor),
+    })
+    await expect(running).rejects.toMatchObject({ name: 'ProviderError', type: 'refused' })
+    expect(cursors.at(-1)).toBe(9)
+    expect(emitted).toEqual(truth.filter(({ blockNumber }) => blockNumber < 9))
+  })
+
+  it('makes a batch wait when no node of the chain is known, or it serves another, and says what to set', async () => {
+    const range = { from: 0, to: 3 }
+    const other = { ...args(), chainId: 8453 }
+    const served = new Map([[8453, [chain.url]]])
+    await expect(runRangeTask(taskWith({ rpcUrls: served }), { range, args: other })).rejects.toThrow(
+      `serves ${chainId}. Set EVM_RPC_URLS to 8453=https://…`,
+    )
+    await expect(runRangeTask(taskWith({ rpcUrls: served }), { range, args: other })).rejects.toBeInstanceOf(Postpone)
+  })
+
+  it("reads from the worker's own chain where no other node is named", async () => {
+    const own = await createChain({
+      id: 'anvil',
+      kind: 'evm',
+      endpoints: [chain.wsUrl],
+      logger: createSilentLogger(),
+    })
+    onTestFinished(() => own.source.close())
+    await own.source.start()
+    const range = { from: 0, to: 12 }
+    const { rows } = await runRangeTask(taskWith({ rpcUrls: new Map() }), { range, args: args(), chain: own.access })
+    expect(rows).toEqual(truth.filter(({ blockNumber }) => blockNumber <= range.to))
+    const other = { ...args(), chainId: 1 }
+    await expect(
+      runRangeTask(taskWith({ rpcUrls: new Map() }), { range, args: other, chain: own.access }),
+    ).rejects.toThrow(`the worker itself is connected to ${chainId}`)
+  })
+})
+
+describe('fetchContractTransactions', () => {
+  const started: unknown[] = []
+  const coordinator: Pick<Coordinator, 'run'> = {
+    run: async (task, options) => {
+      started.push([task.name, options])
+      return { id: 'job' } as Awaited<ReturnType<Coordinator['run']>>
+    },
+  }
+  const start = (others: Partial<Parameters<typeof fetchContractTransactions>[0]> = {}) =>
+    fetchContractTransactions({ ...request('etherscan'), coordinator: coordinator as Coordinator, settings, ...others })
+
+  it('starts a job of the task that every worker has', async () => {
+    started.length = 0
+    expect(await start({ batchSize: 10 })).toMatchObject({ id: 'job' })
+    const args = { address: load.address, chainId, provider: 'etherscan' }
+    expect(started).toEqual([['contract-transactions', { from: 0, to: load.to, batchSize: 10, args }]])
+  })
+
+  it('refuses at once what can never work, and starts nothing', async () => {
+    started.length = 0
+    await expect(start({ from: 5, to: 4 })).rejects.toThrow('above the last')
+    await expect(start({ batchSize: 0 })).rejects.toThrow('batchSize is 0')
+    await expect(start({ address: '0x12' })).rejects.toThrow("'0x12' is not an address")
+    await expect(start({ chainId: 4_242_424 })).rejects.toMatchObject({ type: 'chain_unsupported' })
+    await expect(start({ settings: { ...settings, etherscanKey: 'expired' } })).rejects.toThrow('Invalid API Key')
+    await expect(start({ to: load.to + 1 })).rejects.toBeInstanceOf(ProviderError)
+    facade.disconnect(true)
+    await expect(start()).rejects.toMatchObject({ type: 'unreachable' })
+    expect(started).toEqual([])
+  })
+})
