@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-import { DEAD_HEADERS, defineTask, type Delivery, Postpone } from '@blockmill/core'
+import { DEAD_HEADERS, defineTask, type Delivery, type Lane, Postpone } from '@blockmill/core'
 import { startTcpProxy, waitFor } from '@blockmill/testkit'
 import { testBroker } from '@blockmill/testkit/vitest'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -211,6 +211,24 @@ it('serves only the queues that it was given', async () => {
   await publish('served', {})
   await waitFor(() => succeeded('served').length === 1, { describe: 'the served task to run' })
   expect(await depths('not-served')).toEqual([0, 1, 0])
+})
+
+it('serves only the lanes that it was given, and leaves the others to workers that have those', async () => {
+  const ranOn: string[] = []
+  const start = (lanes: readonly Lane[]) => {
+    const run = ({ args }: { args: { lane: string } }): void => void ranOn.push(`${args.lane} by ${lanes.join()}`)
+    return startWorker('lanes', [defineTask({ name: 'lanes', run })], { config: { name: lanes.join(), lanes } })
+  }
+  await publish('lanes', { lane: 'low', priority: 20, items: [item(1, { lane: 'low' })] })
+  await start(['high', 'normal'])
+  await publish('lanes', { items: [item(2, { lane: 'normal' })] })
+  await publish('lanes', { lane: 'high', priority: 0, items: [item(3, { lane: 'high' })] })
+  await waitFor(() => succeeded('lanes').length === 2, { describe: 'the tasks of two lanes to run' })
+  expect(await depths('lanes')).toEqual([0, 0, 1])
+
+  await start(['low'])
+  await waitFor(() => succeeded('lanes').length === 3, { describe: 'the task of the low lane to run' })
+  expect(ranOn.sort()).toEqual(['high by high,normal', 'low by low', 'normal by high,normal'])
 })
 
 it('starts a normal task within one handler duration and 100 ms although 10,000 low ones wait', async () => {
