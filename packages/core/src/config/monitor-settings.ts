@@ -35,6 +35,12 @@ export const monitorSettings = defineSettings({
       parse: retentionDays,
     },
   ),
+  resultsDir: setting.text({
+    key: 'BLOCKMILL_RESULTS_DIR',
+    flag: 'results-dir',
+    description: 'folder of the rows of range jobs that keep them in files; all monitors and readers need the same one',
+    default: 'results',
+  }),
   ...brokerSettings,
   ...databaseSettings,
   ...tokenSettings,
