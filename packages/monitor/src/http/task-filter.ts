@@ -3,6 +3,11 @@ import type { TaskListQuery } from './task-schemas.ts'
 /** Which tasks are meant; what is left out is not limited. */
 export type TaskFilter = Omit<TaskListQuery, 'order' | 'limit' | 'cursor'>
 
+/** The lowest or highest id of a task for a block: ids of such tasks begin with the block in 48 bits, see `taskId`. */
+function idOfBlock(filledWith: '0' | 'f'): string {
+  return `(lpad(to_hex(least(?::bigint, ${2 ** 48 - 1})), 12, '0') || repeat('${filledWith}', 20))::uuid`
+}
+
 /** Which filter means which condition; `?` stands for the parameter. */
 const CONDITIONS: Readonly<Record<keyof TaskFilter, string>> = {
   status: 'status = any(?::text[])',
@@ -11,8 +16,8 @@ const CONDITIONS: Readonly<Record<keyof TaskFilter, string>> = {
   lane: 'lane = ?',
   chain: 'chain = ?',
   fingerprint: 'fingerprint = ?',
-  blockFrom: 'block_number >= ?::bigint',
-  blockTo: 'block_number <= ?::bigint',
+  blockFrom: `block_number >= ?::bigint and id >= ${idOfBlock('0')}`,
+  blockTo: `block_number <= ?::bigint and id <= ${idOfBlock('f')}`,
   scheduledFrom: 'scheduled_at >= ?::timestamptz',
   scheduledTo: 'scheduled_at <= ?::timestamptz',
   finishedFrom: 'finished_at >= ?::timestamptz',
@@ -28,13 +33,16 @@ export interface TaskConditions {
   readonly params: readonly unknown[]
 }
 
-/** The conditions that a filter means. */
-export function taskConditions(filter: TaskFilter): TaskConditions {
-  const params: unknown[] = []
+/**
+ * The conditions that a filter means.
+ *
+ * @param params those of the statement so far, which the conditions' own are added to.
+ */
+export function taskConditions(filter: TaskFilter, params: unknown[] = []): TaskConditions {
   const conditions: string[] = []
   const add = (condition: string, value: unknown): void => {
     params.push(value)
-    conditions.push(condition.replace('?', `$${params.length}`))
+    conditions.push(condition.replaceAll('?', `$${params.length}`))
   }
   for (const [key, condition] of Object.entries(CONDITIONS)) {
     const value = filter[key as keyof TaskFilter]
@@ -48,9 +56,14 @@ export function taskConditions(filter: TaskFilter): TaskConditions {
 const UNFINISHED = ['scheduled', 'running', 'retrying', 'postponed']
 const UNSUCCESSFUL = ['cancelled', 'orphaned', 'failed', 'dead']
 
-/** The predicates of the partial indexes, where the wanted states imply them. */
+/** The states of the partial index that has all tasks in the wanted ones; `undefined` when there is none. */
+export function partialIndexStates(states: TaskFilter['status']): readonly string[] | undefined {
+  if (states === undefined || states.length === 0) return undefined
+  return [UNFINISHED, UNSUCCESSFUL].find((set) => states.every((state) => set.includes(state)))
+}
+
+/** The predicate of that index. */
 function impliedStates(states: TaskFilter['status']): string[] {
-  const predicate = [UNFINISHED, UNSUCCESSFUL].find((set) => states?.every((state) => set.includes(state)))
-  if (states === undefined || states.length === 0 || predicate === undefined) return []
-  return [`status in ('${predicate.join(`', '`)}')`]
+  const predicate = partialIndexStates(states)
+  return predicate === undefined ? [] : [`status in ('${predicate.join(`', '`)}')`]
 }

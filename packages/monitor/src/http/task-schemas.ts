@@ -1,6 +1,8 @@
 import { ATTEMPT_OUTCOMES, CAUSES, LANES, TASK_STATES } from '@blockmill/core'
 import { type Static, type TSchema, Type } from 'typebox'
 
+import { TASK_CURSOR_PATTERN } from './task-cursor.ts'
+
 const BlockNumber = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Time = Type.String({ format: 'date-time' })
 const Uuid = Type.String({ format: 'uuid' })
@@ -25,10 +27,15 @@ export const TaskListQuerySchema = Type.Object(
     finishedFrom: Type.Optional(Time),
     finishedTo: Type.Optional(Time),
     order: Type.Optional(
-      Type.Enum(['desc', 'asc'], { description: 'by id, which is by block; default desc: newest blocks first' }),
+      Type.Enum(['desc', 'asc'], {
+        description:
+          'by id, which is by block; lists of what finished or was scheduled within a time by that time. Default desc: newest first',
+      }),
     ),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, description: 'default 50' })),
-    cursor: Type.Optional(Type.String({ format: 'uuid', description: '`nextCursor` of the page before' })),
+    cursor: Type.Optional(
+      Type.String({ pattern: TASK_CURSOR_PATTERN, description: '`nextCursor` of the page before' }),
+    ),
   },
   { additionalProperties: false },
 )
@@ -72,8 +79,12 @@ export type TaskSummary = Static<typeof TaskSummarySchema>
 /** A page of tasks. */
 export const TaskListSchema = Type.Object({
   tasks: Type.Array(TaskSummarySchema),
-  /** Absent on the last page. */
-  nextCursor: Type.Optional(Uuid),
+  nextCursor: Type.Optional(
+    Type.String({
+      description:
+        'absent on the last page; a page may have it and be short, even empty: the search for what is rare goes on there',
+    }),
+  ),
 })
 
 const AttemptSchema = Type.Object({
