@@ -1,4 +1,5 @@
 import {
+  type AnyRangeTaskDefinition,
   type AnyTaskDefinition,
   type BlockHeader,
   type Broker,
@@ -11,6 +12,8 @@ import {
 } from '@blockmill/core'
 
 import { failureFields } from './failure-fields.ts'
+import type { JobStore } from './job/job-store.ts'
+import { type RangeBacklog, RangeCoordinator } from './job/range-coordinator.ts'
 import { BackFiller } from './backfill/back-filler.ts'
 import type { BackfillStore } from './backfill/backfill-store.ts'
 import { createOpenCoverage } from './backfill/fillable-coverage.ts'
@@ -32,14 +35,16 @@ import { pause } from './wake-up.ts'
 export interface LeadershipOptions
   extends Omit<FollowerPorts, 'stopping' | 'abandoned' | 'onLeaseLost' | 'source' | 'latest'>, LatestBranchPorts {
   readonly source: ChainSource
-  readonly broker: FollowerPorts['broker'] & Pick<Broker, 'listen'>
+  readonly broker: FollowerPorts['broker'] & Pick<Broker, 'declare' | 'listen'>
   readonly store: CoverageStore
   readonly headStore: HeadStore
   readonly backfills: BackfillStore
+  readonly rangeJobs: JobStore
   readonly metrics: SchedulerMetrics
   /** Publishes tasks again whose messages are gone. */
   readonly reconciler?: Pick<Reconciler, 'run'> | undefined
   readonly definitions: readonly AnyTaskDefinition[]
+  readonly rangeDefinitions: readonly AnyRangeTaskDefinition[]
   readonly headsAtStart: Heads
   /** Applies to the arguments that each task has at first. */
   readonly startMode: StartMode
@@ -57,7 +62,7 @@ export interface FollowedTask {
 
 /**
  * What a scheduler does while it leads: sends a follower after each task, on the coverage that is on record, and runs
- * back-fill beside them.
+ * back-fill and range jobs beside them.
  *
  * Loading: reads the coverage, until the database answers. Following: passes each new head on to the followers; to those on
  * `latest` when the branch that they follow has come so far. Over: the lease is lost, and everything under way is given up at once; or `stop()` was called, and steps under way may end first.
@@ -71,6 +76,7 @@ export class Leadership {
   readonly #writer: CoverageWriter
   readonly #followers: readonly TaskFollower[]
   readonly #backFiller: BackFiller
+  readonly #rangeCoordinator: RangeCoordinator
   readonly #branch: LatestBranch
   readonly #headRecord: HeadRecord
   #heads: Heads
@@ -110,6 +116,16 @@ export class Leadership {
     const isHeadDue = (): boolean => this.#followers.some((follower) => follower.isDue)
     const { backfills: store, definitions } = options
     this.#backFiller = new BackFiller({ ports: { ...ports, store, openCoverage, isHeadDue }, definitions })
+    this.#rangeCoordinator = new RangeCoordinator({
+      ports: {
+        ...options,
+        ...state,
+        store: options.rangeJobs,
+        finalized: () => this.#heads.finalized.number,
+        clock: () => performance.now(),
+      },
+      definitions: options.rangeDefinitions,
+    })
   }
 
   /** Leads from the given heads on; resolves when it is over and nothing is in flight. */
@@ -118,7 +134,7 @@ export class Leadership {
     this.#warnWhenChainIsBelow(heads())
     this.follow(heads())
     this.look(heads().latest)
-    const running = [...this.#followers, this.#backFiller, this.#branch, this.#headRecord]
+    const running = [...this.#followers, this.#backFiller, this.#rangeCoordinator, this.#branch, this.#headRecord]
     const reconciling = this.#options.reconciler?.run(this.#stopping.signal, this.#abandoned.signal)
     try {
       await Promise.all([...running.map((one) => one.run()), reconciling])
@@ -149,6 +165,10 @@ export class Leadership {
 
   backfillBacklog(): readonly BackfillBacklog[] {
     return this.#backFiller.backlog()
+  }
+
+  rangeBacklog(): RangeBacklog {
+    return this.#rangeCoordinator.backlog()
   }
 
   /** No new steps; those under way may end. */

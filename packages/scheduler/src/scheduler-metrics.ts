@@ -1,6 +1,9 @@
 import type { BlockHeader, Head, Metrics, TaskMessage } from '@blockmill/core'
 import { Counter, Gauge, Histogram } from 'prom-client'
 
+import { registerRangeMetrics } from './job/range-metrics.ts'
+import type { RangeBacklog } from './job/range-coordinator.ts'
+
 /** How far one task has come on the head that it follows, over all its arguments. */
 export interface TaskHeight {
   readonly task: string
@@ -48,6 +51,8 @@ export interface SchedulerMetricsOptions {
   readonly heights: () => readonly TaskHeight[]
   /** Asked at each scrape: the jobs that run. */
   readonly backlog: () => readonly BackfillBacklog[]
+  /** Asked at each scrape: the range jobs that are not over; `undefined` while another scheduler leads. */
+  readonly rangeBacklog?: () => RangeBacklog | undefined
 }
 
 /** Registers the scheduler's metrics. Each carries the chain's name; labels are bounded by the number of tasks. */
@@ -56,6 +61,7 @@ export function createSchedulerMetrics({
   chain,
   heights,
   backlog,
+  rangeBacklog = () => undefined,
 }: SchedulerMetricsOptions): SchedulerMetrics {
   const registers = [registry]
   const gauge = (name: string, help: string): Gauge<'chain'> =>
@@ -111,6 +117,7 @@ export function createSchedulerMetrics({
     'Time that running back-fills still take at the speed of the last minute; no value while they stand still.',
     ({ blocks, blocksPerSecond }) => blocks / blocksPerSecond,
   )
+  registerRangeMetrics({ registry, chain, rangeBacklog })
   const chainResets = new Counter({
     name: 'blockmill_chain_resets_total',
     help: 'Changes to another endpoint, because no new head was seen for too long.',

@@ -10,6 +10,7 @@ import {
   type Logger,
   type Metrics,
   migrate,
+  storeRetentions,
   RetryableError,
   type TaskRegistry,
   waitForDatabase,
@@ -24,6 +25,7 @@ import { createHeadStore } from './chain/head-record.ts'
 import { type Heads, HeadWatcher } from './chain/head-watcher.ts'
 import { type CoverageStore, createCoverageStore } from './coverage/coverage-store.ts'
 import type { StartMode } from './coverage/start-block.ts'
+import { createJobStore } from './job/job-store.ts'
 import { Leadership } from './leadership.ts'
 import { leadWhileHeld } from './lease/lease.ts'
 import { createQueuePressure, type QueuePressure } from './pressure/queue-pressure.ts'
@@ -33,7 +35,7 @@ import { createBranchStore } from './reorg/branch-store.ts'
 import { createOrphanStore } from './reorg/orphan-store.ts'
 import { createSchedulerMetrics, type SchedulerMetrics, type TaskHeight } from './scheduler-metrics.ts'
 import { createSql, type Sql } from './sql.ts'
-import { syncTasks } from './synced-tasks.ts'
+import { type SyncedTasks, syncTasks } from './synced-tasks.ts'
 import { pause } from './wake-up.ts'
 import { registerWorkQueueMetrics } from './work-queue-metrics.ts'
 
@@ -118,8 +120,12 @@ export class Scheduler {
       chain: config.chain,
       heights: () => this.#heights(),
       backlog: () => this.#leadership?.backfillBacklog() ?? [],
+      rangeBacklog: () => this.#leadership?.rangeBacklog(),
     })
-    const queues = queuesOf(registry.list().map(({ definition }) => definition))
+    const queues = queuesOf({
+      tasks: registry.list().map(({ definition }) => definition),
+      rangeTasks: registry.listRangeTasks().map(({ definition }) => definition),
+    })
     registerWorkQueueMetrics({ registry: metrics, broker, queues })
     this.#pressure = createQueuePressure({
       broker,
@@ -185,6 +191,9 @@ export class Scheduler {
     try {
       await this.#declareQueues(tasks)
       await Promise.all([this.#migrateDatabase(connecting), broker.start(connecting), chain.start(connecting)])
+      await this.#untilItWorks('it could not be put on record how long tasks are kept', () =>
+        storeRetentions(this.#options.database.query, config.chain, tasks.tasks),
+      )
       await this.#untilItWorks('the chain could not be bound to its genesis', async () =>
         bindGenesis(this.#sql, config.chain, await chain.genesisHash()),
       )
@@ -204,13 +213,13 @@ export class Scheduler {
     await this.#untilItWorks('the database could not be migrated', () => migrate(database, { logger }))
   }
 
-  async #declareQueues(tasks: readonly AnyTaskDefinition[]): Promise<void> {
+  async #declareQueues(tasks: SyncedTasks): Promise<void> {
     const { broker } = this.#options
     // Before the broker is started it only takes note; it declares them on every connection that it opens.
     for (const queue of queuesOf(tasks)) await broker.declare(broker.topology.work(queue))
   }
 
-  async #run(tasks: readonly AnyTaskDefinition[], headsAtStart: Heads): Promise<void> {
+  async #run(tasks: SyncedTasks, headsAtStart: Heads): Promise<void> {
     const { config, logger } = this.#options
     const { signal } = this.#stopping
     const { chain, leaseTtlMs } = config
@@ -222,7 +231,7 @@ export class Scheduler {
       ...this.#options,
       metrics: this.#metrics,
       sql: this.#sql,
-      definitions: tasks,
+      definitions: [...tasks.tasks, ...tasks.rangeTasks],
       now,
     })
     while (!signal.aborted) {
@@ -238,7 +247,7 @@ export class Scheduler {
     }
   }
 
-  #newLeadership(tasks: readonly AnyTaskDefinition[], headsAtStart: Heads, token: number) {
+  #newLeadership({ tasks, rangeTasks }: SyncedTasks, headsAtStart: Heads, token: number) {
     const { config, access, chain, now = Date.now } = this.#options
     return new Leadership({
       ...this.#options,
@@ -253,7 +262,9 @@ export class Scheduler {
       orphans: createOrphanStore({ sql: this.#sql, chain: config.chain }),
       reorgWindow: config.reorgWindow,
       onRewind: (latest) => this.#watcher.rewind(latest),
+      rangeJobs: createJobStore({ sql: this.#sql, chain: config.chain, token }),
       definitions: tasks,
+      rangeDefinitions: rangeTasks,
       reconciler: this.#reconciler,
       defaultMaxAttempts: config.maxAttempts ?? 3,
       pressure: this.#pressure,
@@ -328,6 +339,10 @@ export class Scheduler {
 }
 
 /** Queues that tasks are published to. */
-function queuesOf(tasks: readonly AnyTaskDefinition[]): readonly string[] {
-  return [...new Set([DEFAULT_QUEUE, ...tasks.flatMap(({ queue, backfill }) => [queue, backfill.queue])])]
+function queuesOf({ tasks, rangeTasks }: SyncedTasks): readonly string[] {
+  const used = [
+    ...tasks.flatMap(({ queue, backfill }) => [queue, backfill.queue]),
+    ...rangeTasks.map(({ queue }) => queue),
+  ]
+  return [...new Set([DEFAULT_QUEUE, ...used])]
 }

@@ -4,6 +4,7 @@ import { Registry } from 'prom-client'
 import { beforeEach, expect, onTestFinished, vi } from 'vitest'
 
 import type { StartMode } from '../src/coverage/start-block.ts'
+import type { JobStore } from '../src/job/job-store.ts'
 import { Leadership } from '../src/leadership.ts'
 import { createQueuePressure } from '../src/pressure/queue-pressure.ts'
 import type { Reconciler } from '../src/reconciler/reconciler.ts'
@@ -12,6 +13,9 @@ import { createRecordingBroker, type RecordingBroker } from './recording-broker.
 import { createMemoryBackfillStore, type MemoryBackfillStore } from './memory-backfill-store.ts'
 import { createMemoryBranchStore, type MemoryBranchStore } from './memory-branch-store.ts'
 import { createMemoryCoverageStore, type MemoryCoverageStore } from './memory-coverage-store.ts'
+
+/** There are none, so nothing else is asked. */
+const NO_RANGE_JOBS = { open: async () => [] } as Partial<JobStore> as JobStore
 
 export interface HarnessOptions {
   readonly tasks: readonly AnyTaskDefinition[]
@@ -60,6 +64,7 @@ export async function lead({
     broker,
     store,
     backfills,
+    rangeJobs: NO_RANGE_JOBS,
     branches,
     orphans: { tasksToOrphan: async () => [], forget: async () => false },
     headStore: { write: async () => undefined },
@@ -73,6 +78,7 @@ export async function lead({
       backlog: () => leadership.backfillBacklog(),
     }),
     definitions: tasks,
+    rangeDefinitions: [],
     headsAtStart,
     startMode: start,
     started: new Set(),

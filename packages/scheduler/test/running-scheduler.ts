@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 
 import {
+  type AnyRangeTaskDefinition,
   type AnyTaskDefinition,
   type Broker,
   type ChainSource,
@@ -17,7 +18,7 @@ import { createScheduler, type SchedulerConfig } from '../src/scheduler.ts'
 import { open } from './migrated-database.ts'
 
 export interface RunningSchedulerOptions {
-  readonly tasks: readonly AnyTaskDefinition[]
+  readonly tasks: readonly (AnyTaskDefinition | AnyRangeTaskDefinition)[]
   readonly chain: ChainSource
   readonly chainName: string
   readonly config?: Partial<SchedulerConfig>

@@ -6,7 +6,7 @@ import { inspect } from 'node:util'
 import { ConfigurationError } from '../errors/blockmill-error.ts'
 import { type AnyRangeTaskDefinition, isRangeTaskDefinition } from './define-range-task.ts'
 import { type AnyTaskDefinition, isTaskDefinition } from './define-task.ts'
-import { createTaskRegistry, type RegisteredRangeTask, type RegisteredTask, type TaskRegistry } from './registry.ts'
+import { createTaskRegistry, type TaskRegistry } from './registry.ts'
 
 /** Modules of a tasks package that are searched for tasks, below its `src` (or `dist` when there is no `src`). */
 const TASK_MODULES = '**/{tasks,block-tasks}.{ts,js,mts,mjs}'
@@ -24,12 +24,12 @@ const ALL_MODULES = '**/*.{ts,js,mts,mjs}'
  * has no task; `TASK_NAME_TAKEN` naming both files of a doubled name.
  */
 export async function discoverTasks(sources: readonly string[], from: string = process.cwd()): Promise<TaskRegistry> {
-  const found: (RegisteredTask | RegisteredRangeTask)[] = []
+  const found: { definition: AnyTaskDefinition | AnyRangeTaskDefinition; file: string }[] = []
   for (const source of sources) {
     const before = found.length
     for (const file of await taskModules(source, from)) {
       for (const definition of await definitionsIn(file)) {
-        found.push({ definition, file: relative(from, file) } as RegisteredTask | RegisteredRangeTask)
+        found.push({ definition, file: relative(from, file) })
       }
     }
     if (found.length === before) throw noTasks(source, from)

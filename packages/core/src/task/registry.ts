@@ -27,8 +27,10 @@ export interface TaskRegistry {
  * @throws ConfigurationError `TASK_NAME_TAKEN` naming both files when two definitions share a name. The same definition
  * found twice, because one module re-exports another, is one task.
  */
-export function createTaskRegistry(found: Iterable<RegisteredTask | RegisteredRangeTask>): TaskRegistry {
-  const tasks = new Map<string, RegisteredTask | RegisteredRangeTask>()
+export function createTaskRegistry(
+  found: Iterable<Registered<AnyTaskDefinition | AnyRangeTaskDefinition>>,
+): TaskRegistry {
+  const tasks = new Map<string, Registered<AnyTaskDefinition | AnyRangeTaskDefinition>>()
   for (const one of found) {
     const other = tasks.get(one.definition.name)
     if (other === undefined) tasks.set(one.definition.name, one)

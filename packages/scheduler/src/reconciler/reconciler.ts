@@ -1,5 +1,5 @@
 import {
-  type AnyTaskDefinition,
+  type ExecutionDefinition,
   type Broker,
   type Control,
   type ControlReply,
@@ -30,7 +30,7 @@ const FIRST_ID = '00000000-0000-0000-0000-000000000000'
 
 export interface ReconcilerOptions {
   readonly chain: string
-  readonly definitions: readonly AnyTaskDefinition[]
+  readonly definitions: readonly Pick<ExecutionDefinition, 'name'>[]
   readonly broker: Pick<Broker, 'publisher' | 'topology'>
   readonly survey: QueueSurvey
   readonly control: Pick<Control, 'stats'>

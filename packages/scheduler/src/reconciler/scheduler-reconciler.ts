@@ -1,4 +1,4 @@
-import { type AnyTaskDefinition, type Broker, createControl, type Logger, SMALLEST_DELAY_MS } from '@blockmill/core'
+import { type Broker, createControl, type ExecutionDefinition, type Logger, SMALLEST_DELAY_MS } from '@blockmill/core'
 
 import type { SchedulerMetrics } from '../scheduler-metrics.ts'
 import type { Sql } from '../sql.ts'
@@ -20,7 +20,7 @@ export interface ReconcilerConfig {
 
 export interface SchedulerReconcilerOptions {
   readonly config: ReconcilerConfig & { readonly chain: string }
-  readonly definitions: readonly AnyTaskDefinition[]
+  readonly definitions: readonly Pick<ExecutionDefinition, 'name'>[]
   readonly broker: Pick<Broker, 'publisher' | 'topology' | 'depth' | 'listen'>
   readonly sql: Sql
   readonly logger: Logger

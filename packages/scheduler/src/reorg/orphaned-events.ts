@@ -1,12 +1,11 @@
-import { type Broker, EVENT_MESSAGE_TYPE, eventMessageCodec, publishControl, controlMessage } from '@blockmill/core'
+import { type Broker, EVENT_MESSAGE_TYPE, eventMessageCodec } from '@blockmill/core'
 
+import { cancelTasks, inParts } from '../cancel-tasks.ts'
 import type { OrphanedBlock } from './branch-store.ts'
 import type { RecentTask } from './recent-tasks.ts'
 
 /** Most events in one message. */
 const EVENTS_PER_MESSAGE = 200
-/** Most tasks in one cancel. */
-const TASKS_PER_CANCEL = 1_000
 
 /** A task that is orphaned with its block. */
 export type OrphanedTask = RecentTask & Pick<OrphanedBlock, 'generation'>
@@ -58,17 +57,9 @@ export async function publishOrphaned(
  */
 export async function cancelOrphaned({ broker, by }: OrphanPorts, tasks: readonly OrphanedTask[]): Promise<void> {
   const generations = new Set(tasks.map(({ generation }) => generation))
-  const cancelling = [...generations].flatMap((generation) => {
+  const cancelling = [...generations].map((generation) => {
     const ids = tasks.filter((one) => one.generation === generation).map(({ id }) => id)
-    return inParts(ids, TASKS_PER_CANCEL).map((taskIds) =>
-      publishControl(broker, controlMessage({ type: 'cancel', taskIds }, { by, nowMs: generation })),
-    )
+    return cancelTasks(broker, ids, { by, nowMs: generation })
   })
   await Promise.all(cancelling)
-}
-
-function inParts<Item>(items: readonly Item[], size: number): Item[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
-    items.slice(index * size, (index + 1) * size),
-  )
 }
