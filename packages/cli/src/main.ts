@@ -1,4 +1,11 @@
 #!/usr/bin/env node
-import { runCli } from './run-cli.ts'
+import { endOnSignals } from './end-on-signals.ts'
 
+endOnSignals()
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  // Whoever reads, `head` say, has enough.
+  process.exit()
+})
+const { runCli } = await import('./run-cli.ts')
 process.exitCode = await runCli(process.argv.slice(2))
