@@ -209,14 +209,17 @@ async function assertLanes(project, record) {
 /** Kills a service while tasks run, leaves it dead for a while, and starts it again. */
 async function killUnderLoad(project, record, service) {
   const running = `select count(*)::int as count from blockmill.task where status in ('scheduled', 'running', 'retrying')`
-  await waitFor('tasks to run', async () => (await record.query(running))[0].count > 0)
-  const [{ count }] = await record.query(running)
+  let count = 0
+  await waitFor('tasks to run', async () => {
+    count = (await record.query(running))[0].count
+    return count > 0
+  })
   await project.kill(service)
   await delay(3_000)
   await project.start(service)
   await project.up('--no-recreate', '--scale', 'worker=4')
   await record.advance(5)
-  return `${count} tasks were not done then; ${await record.assertNothingLost()}`
+  return `${count} tasks were not done just before; ${await record.assertNothingLost()}`
 }
 
 /** As a crash does it: from outside, but not through the engine, which would take that for somebody's wish. */
