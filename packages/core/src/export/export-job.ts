@@ -1,5 +1,4 @@
 import type { Database } from '../database/database.ts'
-import { NonRetryableError } from '../errors/blockmill-error.ts'
 import type { RangeJobSummary } from '../job/range-job-view.ts'
 import { createRangeJobs } from '../job/range-jobs.ts'
 import { readResultBatches, type ReadResultsOptions } from '../results/read-results.ts'
@@ -36,14 +35,11 @@ export async function exportJob(
   let done = 0
 
   async function* read(): AsyncGenerator<readonly JsonObject[], void, undefined> {
-    let rowCount = 0
     for await (const { rows } of readResultBatches(database, id, options)) {
       yield rows
-      rowCount += rows.length
       done += rows.length
       onProgress?.({ done, total })
     }
-    if (job.state === 'completed' && rowCount !== job.rows) throw lostRows(job, rowCount)
   }
 
   const chunks = await exportRows(read, options)
@@ -62,11 +58,4 @@ async function* resumed(
   } finally {
     await rest.return()
   }
-}
-
-function lostRows({ id, rows }: RangeJobSummary, read: number): NonRetryableError {
-  return new NonRetryableError(
-    'RESULTS_INCOMPLETE',
-    `Range job ${id} has ${rows} rows, and only ${read} could be read. Was it deleted meanwhile?`,
-  )
 }

@@ -1,5 +1,4 @@
 import {
-  BlockmillError,
   type BackfillOrder,
   backfillProblems,
   createBackfillJob,
@@ -17,14 +16,15 @@ import {
   backfillDetailView,
   BackfillListQuerySchema,
   BackfillListSchema,
-  BackfillParamsSchema,
   type BackfillRequestBody,
   BackfillRequestSchema,
   BackfillSchema,
   backfillView,
 } from './backfill-schemas.ts'
 import { authorOf } from './authentication.ts'
+import { JobParamsSchema } from './durable-job-schemas.ts'
 import { ProblemSchema, sendProblem } from './problem.ts'
+import { answerRefusals } from './refusals.ts'
 
 const ORDERS: readonly { readonly order: BackfillOrder; readonly summary: string }[] = [
   { order: 'pause', summary: 'Schedules nothing more of a back-fill until it is resumed; queued tasks run on' },
@@ -55,12 +55,7 @@ export function backfillRoutes({ database, now }: BackfillRoutesPorts): FastifyP
   const backfills = createBackfills(database)
 
   return async (app) => {
-    app.setErrorHandler((error, _request, reply) => {
-      const status = error instanceof BlockmillError ? STATUS[error.code] : undefined
-      // What is not about a back-fill is for the handler of all routes.
-      if (status === undefined) throw error
-      return sendProblem(reply, status, (error as Error).message)
-    })
+    answerRefusals(app, STATUS)
 
     app.post(
       '/backfills',
@@ -109,7 +104,7 @@ export function backfillRoutes({ database, now }: BackfillRoutesPorts): FastifyP
       {
         schema: {
           summary: 'One back-fill: its progress for each set of arguments, and its tasks on record',
-          params: BackfillParamsSchema,
+          params: JobParamsSchema,
           response: { 200: BackfillDetailSchema, 400: ProblemSchema, 404: ProblemSchema },
         },
       },
@@ -121,7 +116,7 @@ export function backfillRoutes({ database, now }: BackfillRoutesPorts): FastifyP
         {
           schema: {
             summary,
-            params: BackfillParamsSchema,
+            params: JobParamsSchema,
             response: { 200: BackfillSchema, 403: ProblemSchema, 404: ProblemSchema, 409: ProblemSchema },
           },
         },

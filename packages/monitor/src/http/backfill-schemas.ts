@@ -1,18 +1,22 @@
 import { BACKFILL_STATES, type BackfillDetail, type BackfillSummary, HEADS } from '@blockmill/core'
-import { type Static, type TSchema, Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 
-const Time = Type.String({ format: 'date-time' })
-const Count = Type.Integer({ minimum: 0 })
-const Name = Type.String({ minLength: 1, maxLength: 128 })
-const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+import {
+  Count,
+  jobFields,
+  jobListFields,
+  jobRequestFields,
+  jobTimes,
+  Name,
+  nullable,
+  RangesSchema,
+} from './durable-job-schemas.ts'
 
-/** Which blocks are to be filled in. Limits are checked by the rules that the command line has, too. */
+/** Which blocks are to be filled in. */
 export const BackfillRequestSchema = Type.Object(
   {
-    task: Name,
+    ...jobRequestFields,
     chain: Type.Optional(Type.String({ ...Name, description: 'needed when the task runs on several' })),
-    from: Type.Number({ description: 'first block, from 0' }),
-    to: Type.Number({ description: 'last block, included' }),
     args: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), {
         description: 'one set of arguments; default all that the task has or has had',
@@ -30,42 +34,21 @@ export const BackfillRequestSchema = Type.Object(
 export type BackfillRequestBody = Static<typeof BackfillRequestSchema>
 
 /** Which jobs are listed. */
-export const BackfillListQuerySchema = Type.Object(
-  {
-    chain: Type.Optional(Name),
-    task: Type.Optional(Name),
-    state: Type.Optional(Type.Array(Type.Enum(BACKFILL_STATES), { description: 'one of these; may be repeated' })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, description: 'default 100' })),
-  },
-  { additionalProperties: false },
-)
-
-/** The id of a job. */
-export const BackfillParamsSchema = Type.Object({ id: Type.String({ format: 'uuid' }) })
+export const BackfillListQuerySchema = Type.Object(jobListFields(Type.Enum(BACKFILL_STATES)), {
+  additionalProperties: false,
+})
 
 const summary = {
-  id: Type.String({ format: 'uuid' }),
-  chain: Type.String(),
-  task: Type.String(),
+  ...jobFields,
   head: Type.Enum(HEADS),
-  from: Count,
-  to: Count,
-  args: Type.Unknown(),
   chunk: nullable(Count),
-  window: nullable(Count),
   rate: nullable(Type.Number()),
   force: Type.Boolean(),
   state: Type.Enum(BACKFILL_STATES),
-  createdBy: Type.String(),
-  createdAt: Time,
-  startedAt: nullable(Time),
-  finishedAt: nullable(Time),
   error: nullable(Type.String({ description: 'why it failed, or what it waits for' })),
   done: Type.Integer({ minimum: 0, description: 'blocks that were evaluated' }),
   total: nullable(Type.Integer({ minimum: 0, description: 'blocks that it is for; null until it has started' })),
   scheduled: Type.Integer({ minimum: 0, description: 'tasks that it has scheduled' }),
-  blocksPerSecond: Type.Number({ description: 'over the last minute' }),
-  etaSeconds: nullable(Type.Number()),
 }
 
 /** A job with its progress. */
@@ -85,8 +68,7 @@ export const BackfillDetailSchema = Type.Object({
       total: Count,
       scheduled: Count,
       missing: Type.Object({
-        /** Ascending, both ends included. */
-        ranges: Type.Array(Type.Object({ from: Count, to: Count })),
+        ranges: RangesSchema,
         isCut: Type.Boolean(),
       }),
     }),
@@ -101,13 +83,8 @@ export const BackfillDetailSchema = Type.Object({
 
 /** A job as the API shows it. */
 export function backfillView(job: BackfillSummary): Static<typeof BackfillSchema> {
-  const { generation: _, createdAt, startedAt, finishedAt, ...rest } = job
-  return {
-    ...rest,
-    createdAt: createdAt.toISOString(),
-    startedAt: startedAt?.toISOString() ?? null,
-    finishedAt: finishedAt?.toISOString() ?? null,
-  }
+  const { generation: _, ...rest } = job
+  return { ...rest, ...jobTimes(job) }
 }
 
 /** A job with everything that is on record of it, as the API shows it. */

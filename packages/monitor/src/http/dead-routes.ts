@@ -1,4 +1,4 @@
-import { type Broker, BlockmillError, type Database, type ErrorCode } from '@blockmill/core'
+import { type Broker, type Database, type ErrorCode } from '@blockmill/core'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 
@@ -26,6 +26,7 @@ import {
   positionOf,
 } from './dead-schemas.ts'
 import { ProblemSchema, sendProblem } from './problem.ts'
+import { answerRefusals } from './refusals.ts'
 
 export interface DeadRoutesPorts {
   readonly database: Database
@@ -57,13 +58,7 @@ export function deadRoutes({ database, broker, now }: DeadRoutesPorts): FastifyP
   const { query: sql } = database
 
   return async (app) => {
-    app.setErrorHandler((error, _request, reply) => {
-      const status = error instanceof BlockmillError ? STATUS[error.code] : undefined
-      // What is not about a dead letter is for the handler of all routes.
-      if (status === undefined) throw error
-      return sendProblem(reply, status, (error as Error).message)
-    })
-
+    answerRefusals(app, STATUS)
     app.get(
       '/dead',
       {
