@@ -86,6 +86,7 @@ describe('migrations', () => {
       { name: '0013-range-jobs' },
       { name: '0014-task-retention' },
       { name: '0015-list-indexes' },
+      { name: '0016-task-rates' },
     ])
     await first?.query('drop schema blockmill cascade')
   })

@@ -9,6 +9,7 @@ import { deadRoutes } from './dead-routes.ts'
 import { enqueueRoutes } from './enqueue-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import { failureRoutes } from './failure-routes.ts'
+import { jobRoutes } from './job-routes.ts'
 import { listTasks } from './list-tasks.ts'
 import { StatsSchema } from './monitor-schemas.ts'
 import { ProblemSchema, sendProblem } from './problem.ts'
@@ -18,6 +19,7 @@ import { readTask } from './read-task.ts'
 import { statsView } from './stats-view.ts'
 import { taskActionRoutes } from './task-action-routes.ts'
 import { TaskDetailSchema, TaskListQuerySchema, TaskListSchema, TaskParamsSchema } from './task-schemas.ts'
+import { timeseriesRoutes } from './timeseries-routes.ts'
 import { workerRoutes } from './worker-routes.ts'
 
 /** What the API answers from. */
@@ -28,6 +30,8 @@ export interface ApiPorts {
   readonly broker?: Broker
   readonly logger: Logger
   readonly now: () => Date
+  /** Folder of the results of range jobs that are kept in files. */
+  readonly resultsDir?: string | undefined
 }
 
 /**
@@ -39,16 +43,25 @@ export interface ApiPorts {
  * | `POST /tasks` | see `enqueueRoutes` |
  * | `GET /tasks/:id` | one task with its result and all attempts |
  * | `GET /stats` | totals by state and task, rates, the oldest waiting task |
+ * | `GET /stats/timeseries` | see `timeseriesRoutes` |
  * | `GET /coverage`, `GET /gaps` | see `coverageRoutes` |
  * | `/workers` | see `workerRoutes` |
  * | `/queues` | see `queueRoutes` and `queueMessageRoutes` |
  * | `/backfills` | see `backfillRoutes` |
+ * | `/jobs` | see `jobRoutes` |
  * | `/dead` | see `deadRoutes` |
  * | `GET /events` | see `eventRoutes` |
  * | `/tasks/:id/...`, `/tasks/actions`, `/operations` | see `taskActionRoutes` |
  * | `GET /failures` | see `failureRoutes` |
  */
-export function apiRoutes({ database, statistics, broker, logger, now }: ApiPorts): FastifyPluginAsyncTypebox {
+export function apiRoutes({
+  database,
+  statistics,
+  broker,
+  logger,
+  now,
+  resultsDir,
+}: ApiPorts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get(
       '/tasks',
@@ -90,8 +103,10 @@ export function apiRoutes({ database, statistics, broker, logger, now }: ApiPort
         return statsView(snapshot, now())
       },
     )
+    await app.register(timeseriesRoutes({ database, now }))
     await app.register(coverageRoutes({ database }))
     await app.register(backfillRoutes({ database, now }))
+    await app.register(jobRoutes({ database, logger, now, resultsDir }))
     await app.register(failureRoutes({ database }))
     await app.register(deadRoutes({ database, broker, now }))
     await app.register(eventRoutes({ database, statistics, now }))

@@ -2,6 +2,7 @@ import { type Database, type Logger, type Metrics, readRetentions } from '@block
 import { Counter, Histogram } from 'prom-client'
 
 import { pruneAudit } from '../security/prune-audit.ts'
+import { pruneRates } from '../statistics/rates.ts'
 import { pruneByRule } from './prune-tasks.ts'
 import { type RetentionRule, retentionRules } from './retention-rules.ts'
 
@@ -77,6 +78,7 @@ export function createPruner(options: PrunerOptions): Pruner {
       if (rule.keptMs >= LONG_MS || mayBeShort) deletedCount += await prune(rule)
     }
     if (deletedCount > 0) logger.info({ deletedCount }, 'old tasks deleted')
+    await pruneRates(database.query, now())
     if (options.retentionDays > 0) await pruneAudit(database, { now: now(), signal: stopping.signal })
   }
 

@@ -44,7 +44,7 @@ export function retentionRules(
     byLength.set(length, [...(byLength.get(length) ?? []), kind])
   }
   const only = [...byLength].map(([keptMs, kinds]) => ({ type: 'only' as const, keptMs, kinds }))
-  const others = named.map(({ keptMs: _, ...kind }) => kind)
+  const others = named.map(({ keptMs: _keptMs, ...kind }) => kind)
   return [
     ...only.toSorted((a, b) => a.keptMs - b.keptMs),
     ...(defaultMs === undefined ? [] : [{ type: 'but' as const, keptMs: defaultMs, kinds: others }]),

@@ -55,15 +55,30 @@ export async function sampleCounts(query: Query): Promise<{ readonly tasks: Task
   return { tasks: [...tasks.values()], rows: groups.reduce((sum, { rows }) => sum + rows, 0) }
 }
 
-/** Adds up rows of differences. Rows that another monitor is adding up at this moment are left to it. */
+/** Widths of the steps that ends of tasks are counted in: a minute, ten, an hour and a day, in seconds. */
+export const RATE_STEPS = [60, 600, 3_600, 86_400] as const
+
+/**
+ * Adds up rows of differences, to totals and to how many ended when. Rows that another monitor is adding up at this moment are
+ * left to it.
+ */
 export async function sumDifferences(query: Query): Promise<void> {
   await query(
     `with taken as (
        delete from blockmill.task_count
        where ctid = any (array(select ctid from blockmill.task_count for update skip locked))
-       returning chain, name, status, count
+       returning chain, name, status, count, queue, ended_minute
+     ), rated as (
+       insert into blockmill.task_rate as present (step_seconds, at, chain, name, queue, status, count)
+       select step, date_bin(make_interval(secs => step), ended_minute, timestamptz 'epoch') as at,
+         chain, name, queue, status, sum(count)
+       from taken cross join unnest(array[${RATE_STEPS.join(', ')}]) as step
+       where ended_minute is not null
+       group by step, at, chain, name, queue, status having sum(count) <> 0
+       order by step, at, chain, name, queue, status
+       on conflict (step_seconds, at, chain, name, queue, status) do update set count = present.count + excluded.count
      )
-     insert into blockmill.task_count
+     insert into blockmill.task_count (chain, name, status, count)
      select chain, name, status, sum(count) from taken group by chain, name, status having sum(count) <> 0`,
   )
 }

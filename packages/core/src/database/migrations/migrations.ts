@@ -13,6 +13,7 @@ import { ListIndexes } from './list-indexes.ts'
 import { RangeJobs } from './range-jobs.ts'
 import { ScheduleGenerations } from './schedule-generations.ts'
 import { TaskDeadlines } from './task-deadlines.ts'
+import { TaskRates } from './task-rates.ts'
 import { TaskRetention } from './task-retention.ts'
 import { UniqueTasks } from './unique-tasks.ts'
 
@@ -33,4 +34,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '0013-range-jobs', class: RangeJobs },
   { name: '0014-task-retention', class: TaskRetention },
   { name: '0015-list-indexes', class: ListIndexes },
+  { name: '0016-task-rates', class: TaskRates },
 ]
