@@ -55,6 +55,6 @@ export interface BatchPage {
   readonly states?: readonly BatchState[] | undefined
   /** Batches whose first block is above this one: the last one of the page before. */
   readonly after?: number | undefined
-  /** Default 100. */
+  /** Default 100. A few more come where a batch and its pieces begin with the same block. */
   readonly limit?: number | undefined
 }

@@ -95,10 +95,13 @@ const MISSING = `
     (select coalesce(sum(upper(one) - lower(one)), 0)::bigint from unnest(blocks) as one) as size
   from lost`
 
+// A batch and its first piece begin with the same block: a page never ends between them.
 const BATCHES = `
-  select from_block, to_block, number, depth, state, task_id, tries, rows, output, error, dispatched_at, finished_at
-  from blockmill.range_batch
-  where job = $1 and state = any($2::text[]) and from_block > $3 order by from_block, to_block limit $4`
+  select * from (
+    select from_block, to_block, number, depth, state, task_id, tries, rows, output, error, dispatched_at, finished_at
+    from blockmill.range_batch
+    where job = $1 and state = any($2::text[]) and from_block > $3 order by from_block fetch first $4 rows with ties
+  ) as page order by from_block, to_block`
 
 // A job that is cancelled has finished when the scheduler has called off its batches; one that goes on has not. Failed batches
 // run as a later generation, so that what comes of them counts and not what is on record already.
