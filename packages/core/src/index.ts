@@ -95,6 +95,7 @@ export {
 } from './range/block-range.ts'
 export { exportJob } from './export/export-job.ts'
 export { EXPORT_FORMATS, exportRows } from './export/export-rows.ts'
+export { removeResultFiles } from './results/ndjson-sink.ts'
 export { readResultBatches, readResults } from './results/read-results.ts'
 export { createResultSinks, RESULT_SINKS } from './results/result-sink.ts'
 export { storeParts } from './results/store-parts.ts'

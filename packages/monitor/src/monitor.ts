@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import {
   type Broker,
+  createResultSinks,
   type Database,
   listen,
   type Logger,
@@ -19,7 +20,11 @@ import { assertProtected } from './http/loopback.ts'
 import { createDeadLetterMetrics } from './recorder/dead-letter-metrics.ts'
 import { createDeadLetterRecorder, type DeadLetterRecorder } from './recorder/dead-letter-recorder.ts'
 import { createRecorder, type Recorder, type RecorderOptions } from './recorder/recorder.ts'
+import { createBury } from './recorder/bury.ts'
 import { createStorage } from './recorder/storage.ts'
+import { createResultMetrics } from './results/result-metrics.ts'
+import { createResultPruner, type ResultPruner } from './results/result-pruner.ts'
+import { createResultRecorder, type ResultRecorder } from './results/result-recorder.ts'
 import { type Access, createAccess, type Tokens } from './security/access.ts'
 import { registerRecordMetrics } from './statistics/record-metrics.ts'
 import { createPruner, type Pruner } from './retention/pruner.ts'
@@ -35,6 +40,8 @@ export interface MonitorConfig extends Tokens, Pick<RecorderOptions, 'prefetch' 
   readonly trustedProxies?: readonly string[]
   /** For how many days finished tasks are kept; 0, which is the default, for ever. */
   readonly retentionDays?: number
+  /** Folder of the rows of range jobs that keep them in files. Default: none, and such rows wait in the broker. */
+  readonly resultsDir?: string
 }
 
 export interface MonitorOptions {
@@ -91,6 +98,8 @@ class MonitorService implements Monitor {
   readonly #statistics: Statistics
   readonly #control: MonitorControl
   readonly #pruner: Pruner
+  readonly #results: ResultRecorder
+  readonly #resultPruner: ResultPruner
   readonly #stopping = new AbortController()
   #isPrepared = false
   #app: FastifyInstance | undefined
@@ -121,6 +130,10 @@ class MonitorService implements Monitor {
       isRecordUpToDate: async () => (await broker.depth(broker.topology.monitorQueue))?.messages === 0,
       now,
     })
+    const sinks = createResultSinks({ resultsDir: config.resultsDir })
+    const results = { database, sinks, logger, metrics: createResultMetrics(metrics) }
+    this.#results = createResultRecorder({ ...results, broker, bury: createBury({ broker, logger }) })
+    this.#resultPruner = createResultPruner(results)
     registerRecordMetrics({ metrics, broker, statistics: this.#statistics, now })
   }
 
@@ -146,6 +159,7 @@ class MonitorService implements Monitor {
       broker,
       now: this.#now,
       access: this.#access,
+      resultsDir: config.resultsDir,
       ...(config.trustedProxies !== undefined && { trustedProxies: config.trustedProxies }),
       notReadyBecause: () => this.#notReadyBecause(),
     })
@@ -156,10 +170,12 @@ class MonitorService implements Monitor {
     await Promise.all([
       this.#recorder.start(),
       this.#deadLetters.start(),
+      this.#results.start(),
       this.#statistics.start(),
       this.#control.start(),
     ])
     this.#pruner.start()
+    this.#resultPruner.start()
     logger.info({ queue: broker.topology.monitorQueue }, 'recording')
     return url
   }
@@ -187,6 +203,7 @@ class MonitorService implements Monitor {
       ...(this.#recorder.isReady()
         ? []
         : ['nothing is recorded: the recorder does not consume, or the database is away']),
+      ...(this.#results.isReady() ? [] : ['rows of range jobs are not stored: the database or their folder is away']),
       ...(!this.#isPrepared || (await database.isHealthy()) ? [] : ['the database does not answer']),
     ]
   }
@@ -205,9 +222,11 @@ class MonitorService implements Monitor {
     await Promise.all([
       this.#recorder.stop(),
       this.#deadLetters.stop(),
+      this.#results.stop(),
       this.#statistics.stop(),
       this.#control.stop(),
       this.#pruner.stop(),
+      this.#resultPruner.stop(),
     ])
   }
 }

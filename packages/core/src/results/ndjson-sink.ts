@@ -40,6 +40,21 @@ export function createNdjsonSink(folder: string): ResultSink {
   }
 }
 
+/**
+ * Removes all files of a job; nothing happens when it has none. For whoever deletes a job.
+ *
+ * @param resultsDir the folder of the sink.
+ */
+export function removeResultFiles(resultsDir: string, job: string): Promise<void> {
+  return rm(path.join(resultsDir, asUuid(job)), { recursive: true, force: true })
+}
+
+/** What is removed with all that is in it must be the folder of a job, and nothing else. */
+function asUuid(job: string): string {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(job)) return job
+  throw new NonRetryableError('RANGE_JOB_UNKNOWN', `${JSON.stringify(job)} is no id of a range job.`)
+}
+
 function fileOf({ job, taskId, execution, part }: RowsPart): string {
   return path.join(job, taskId, `${execution}-${part}.ndjson.zst`)
 }

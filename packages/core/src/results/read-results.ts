@@ -45,17 +45,11 @@ export async function* readResultBatches(
   job: string,
   { resultsDir, allowPartial = false }: ReadResultsOptions = {},
 ): AsyncGenerator<ResultBatch, void, undefined> {
-  const { state, sink } = await readJob(database, job)
-  if (state !== 'completed' && !allowPartial) {
-    throw new NonRetryableError(
-      'RESULTS_INCOMPLETE',
-      `Range job ${job} is ${state}: its results are not complete. Wait until it is completed, or ask for partial results.`,
-    )
-  }
+  const { sink, ...blocks } = await readJob(database, job, allowPartial)
   const sinks = createResultSinks({ resultsDir })
   let coming: Promise<readonly FetchedPart[]> | undefined
   // The next parts are on their way while the reader is busy with these.
-  for await (const refs of chunksOf(partsOfJob(database, job), FETCHED_AT_ONCE)) {
+  for await (const refs of chunksOf(partsOfJob(database, job, allowPartial ? undefined : blocks), FETCHED_AT_ONCE)) {
     const present = coming
     coming = fetchParts(database, sinks, sink, refs)
     // Whoever reads on hears of a failure; who stops reading does not need to.
@@ -63,6 +57,8 @@ export async function* readResultBatches(
     if (present !== undefined) yield* decode(await present)
   }
   if (coming !== undefined) yield* decode(await coming)
+  // Deleted meanwhile, it looks like one that has come to its end.
+  await readJob(database, job, allowPartial)
 }
 
 async function* chunksOf<Value>(values: AsyncIterable<Value>, size: number): AsyncGenerator<Value[], void, undefined> {
@@ -91,13 +87,25 @@ function parseRows(data: Buffer): JsonObject[] {
   return JSON.parse(`[${text.slice(0, -1).replaceAll('\n', ',')}]`) as JsonObject[]
 }
 
-async function readJob({ query }: Pick<Database, 'query'>, job: string) {
-  const [row] = await query<{ state: string; sink: ResultSinkName }>(
-    'select state, sink from blockmill.range_job where id = $1',
+interface JobRow {
+  readonly state: string
+  readonly sink: ResultSinkName
+  readonly from: number
+  readonly to: number
+}
+
+/** @throws when it does not exist, or is not completed although it must be. */
+async function readJob({ query }: Pick<Database, 'query'>, job: string, allowPartial: boolean): Promise<JobRow> {
+  const [row] = await query<JobRow>(
+    'select state, sink, from_block as "from", to_block as "to" from blockmill.range_job where id = $1',
     [job],
   )
-  if (row !== undefined) return row
-  throw new NonRetryableError('RANGE_JOB_UNKNOWN', `There is no range job ${job} on record.`)
+  if (row === undefined) throw new NonRetryableError('RANGE_JOB_UNKNOWN', `There is no range job ${job} on record.`)
+  if (row.state === 'completed' || allowPartial) return row
+  throw new NonRetryableError(
+    'RESULTS_INCOMPLETE',
+    `Range job ${job} is ${row.state}: its results are not complete. Wait until it is completed, or ask for partial results.`,
+  )
 }
 
 const PARTS = `

@@ -12,7 +12,7 @@ export interface RecordMetricsOptions {
 
 /** Registers what the record and the monitor's own queues look like, read when somebody scrapes. */
 export function registerRecordMetrics({ metrics, broker, statistics, now }: RecordMetricsOptions): void {
-  const { monitorQueue, deadQueue, parkedQueue } = broker.topology
+  const { monitorQueue, deadQueue, parkedQueue, resultsQueue } = broker.topology
   const gauges = [
     new Gauge({
       name: 'blockmill_tasks',
@@ -65,11 +65,11 @@ export function registerRecordMetrics({ metrics, broker, statistics, now }: Reco
     }),
     new Gauge({
       name: 'blockmill_queue_messages',
-      help: 'Messages ready in a queue of the monitor: its own, the dead and the parked one.',
+      help: 'Messages ready in a queue of the monitor: its own, the dead, the parked and that of rows.',
       labelNames: ['queue'],
       registers: [],
       async collect() {
-        for (const queue of [monitorQueue, deadQueue, parkedQueue]) {
+        for (const queue of [monitorQueue, deadQueue, parkedQueue, resultsQueue]) {
           // Without a connection there is nothing to say; `blockmill_broker_connected` says that.
           const depth = await broker.depth(queue).catch(() => undefined)
           if (depth === undefined) this.remove({ queue })
