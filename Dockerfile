@@ -27,7 +27,7 @@ WORKDIR /app
 COPY --from=dependencies /app ./
 COPY packages packages
 COPY apps apps
-COPY deploy/healthcheck.mjs deploy/
+COPY deploy/healthcheck.sh deploy/
 # The command's name; a place for what a service keeps, which a volume takes its owner from; and the packages under their names
 # for whatever is mounted below /app, such as tasks.
 RUN chmod +x packages/cli/src/main.ts \
@@ -40,4 +40,4 @@ USER node
 ENTRYPOINT ["node", "/app/packages/cli/src/main.ts"]
 CMD ["--help"]
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --start-interval=1s --retries=3 \
-    CMD ["node", "/app/deploy/healthcheck.mjs"]
+    CMD ["bash", "/app/deploy/healthcheck.sh"]
