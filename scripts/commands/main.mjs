@@ -26,7 +26,7 @@ const COMMANDS = {
   'test:chaos': { does: 'kills workers under load, as often as --runs says, from --seed on', run: testChaos },
   'test:compose': {
     does: 'tries docker-compose.yml with a Docker engine',
-    run: () => runNode('scripts/compose/main.mjs', []),
+    run: (args) => runNode('scripts/compose/main.mjs', args),
   },
   'test:containers': {
     does: 'integration tests on services in containers; arguments go to vitest',
