@@ -1,5 +1,6 @@
 export { startAnvil } from './chain/anvil.ts'
 export { loadContract } from './chain/contract-load.ts'
+export { readTrueTransactions } from './chain/contract-truth.ts'
 export { startDevChain } from './chain/dev-chain.ts'
 export { startEtherscanFacade } from './chain/etherscan-facade.ts'
 export {
@@ -28,6 +29,7 @@ export { waitFor } from './testing/wait-for.ts'
 
 export type { Anvil, AnvilBlock, AnvilOptions, AnvilTransaction } from './chain/anvil.ts'
 export type { ContractLoad, ContractLoadOptions } from './chain/contract-load.ts'
+export type { TrueTransaction } from './chain/contract-truth.ts'
 export type { DevChain, DevChainFaults, DevChainOptions } from './chain/dev-chain.ts'
 export type { DevBlock } from './chain/dev-chain-node.ts'
 export type {
