@@ -13,6 +13,7 @@ import { auditRoutes } from './audit-routes.ts'
 import { addAuthentication } from './authentication.ts'
 import { answerBrokenRequest } from './broken-request.ts'
 import { pageRoutes } from './page-routes.ts'
+import { type ApiDescription, docsPage } from './docs-page.ts'
 import { addProblemHandlers, sendProblem } from './problem.ts'
 import { addRequestLimits } from './request-limits.ts'
 import { refuseForeignOrigin } from './same-origin.ts'
@@ -88,6 +89,9 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   // Open to everybody, and a look at broker and database each: nobody shall keep the monitor busy with it.
   addProbeRoutes(app, { metrics: options.metrics, notReadyBecause: shareInFlight(options.notReadyBecause) })
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+  app.get('/docs', { schema: { hide: true } }, (_request, reply) =>
+    reply.type('text/html; charset=utf-8').send(docsPage(app.swagger() as ApiDescription)),
+  )
   await app.ready()
   return app
 }
