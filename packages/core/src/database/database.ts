@@ -18,7 +18,17 @@ import { TaskAttemptEntity, TaskEntity } from './task-entities.ts'
 export type Query = <Row extends object = Record<string, unknown>>(
   sql: string,
   params?: readonly unknown[],
+  options?: StatementOptions,
 ) => Promise<Row[]>
+
+/** How a statement is run. */
+export interface StatementOptions {
+  /**
+   * Plans it once for each connection, under this name, which no other text may have. For long statements that are run again and
+   * again.
+   */
+  readonly prepareAs?: string
+}
 
 /** Blockmill's database. Connections are opened when they are needed, and again after they were cut. */
 export interface Database {
@@ -84,9 +94,10 @@ export function openDatabase(options: DatabaseOptions): Database {
     address: redactUrl(url),
     orm,
     em: () => orm.em.fork(),
-    async query(sql, params) {
+    async query(sql, params, statement) {
       const connections = await pool()
-      return runQuery(connections, { types: valueReaders(connections), query_timeout: queryTimeoutMs }, sql, params)
+      const options = { types: valueReaders(connections), query_timeout: queryTimeoutMs }
+      return runQuery(connections, options, sql, params, statement)
     },
     async withTransaction(work) {
       const connections = await pool()
@@ -160,7 +171,7 @@ async function inTransaction<Result>(
   options: QueryOptions,
   work: (query: Query) => Promise<Result>,
 ): Promise<Result> {
-  const query: Query = (sql, params) => runQuery(connection, options, sql, params)
+  const query: Query = (sql, params, statement) => runQuery(connection, options, sql, params, statement)
   let broken: Error | undefined
   try {
     await query('begin')
@@ -190,8 +201,14 @@ async function runQuery<Row extends object>(
   options: QueryOptions,
   text: string,
   params: readonly unknown[] = [],
+  { prepareAs: name }: StatementOptions = {},
 ): Promise<Row[]> {
-  const { rows } = await connection.query({ text, values: [...params], ...options })
+  const { rows } = await connection.query({
+    text,
+    values: [...params],
+    ...options,
+    ...(name !== undefined && { name }),
+  })
   return rows as Row[]
 }
 
@@ -223,7 +240,7 @@ interface QueryOptions {
   readonly query_timeout: number
 }
 interface QueryRunner {
-  query(config: { text: string; values: unknown[] } & QueryOptions): Promise<{ rows: unknown[] }>
+  query(config: { text: string; values: unknown[]; name?: string } & QueryOptions): Promise<{ rows: unknown[] }>
 }
 interface ConnectionPool extends QueryRunner {
   readonly options: { readonly types: ValueReaders }

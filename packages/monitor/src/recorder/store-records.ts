@@ -5,7 +5,8 @@ import { type Column, columnNames, columnValues, selectColumns } from './column.
 import type { Records } from './records.ts'
 import { storableJson } from './storable.ts'
 import { releaseUniqueTasks } from './release-unique-tasks.ts'
-import { TASK_COLUMNS, UPSERT_TASKS } from './upsert-tasks.ts'
+import { upsertTasks } from './upsert-tasks.ts'
+import type { TaskRecord } from './task-record.ts'
 import type { WorkerRecord } from './worker-record.ts'
 
 /**
@@ -35,13 +36,18 @@ export async function storeRecordsIn(query: Query, records: Records): Promise<vo
 
 function statementsFor({ tasks, attempts, workers }: Records): ((query: Query) => Promise<unknown>)[] {
   return [
-    ...(tasks.length === 0 ? [] : [(query: Query) => query(UPSERT_TASKS, columnValues(TASK_COLUMNS, tasks))]),
+    ...(tasks.length === 0 ? [] : [(query: Query) => storeTasks(query, tasks)]),
     ...(attempts.length === 0
       ? []
       : [(query: Query) => query(UPSERT_ATTEMPTS, columnValues(ATTEMPT_COLUMNS, attempts))]),
     ...(workers.length === 0 ? [] : [(query: Query) => query(UPSERT_WORKERS, columnValues(WORKER_COLUMNS, workers))]),
     ...releaseUniqueTasks(tasks),
   ]
+}
+
+function storeTasks(query: Query, tasks: readonly TaskRecord[]): Promise<unknown> {
+  const { name, text, values } = upsertTasks(tasks)
+  return query(text, values, { prepareAs: name })
 }
 
 const ATTEMPT_COLUMNS: readonly Column<AttemptRecord>[] = [

@@ -1,7 +1,7 @@
 import { type SerializedError, TASK_STATES, stateRank } from '@blockmill/core'
 
 import { failureFingerprint } from '../failures/failure-fingerprint.ts'
-import { type Column, columnNames, selectColumns } from './column.ts'
+import { type Column, columnNames, columnValues, selectColumns } from './column.ts'
 import type { TaskRecord } from './task-record.ts'
 
 type TaskColumn = Column<TaskRecord>
@@ -59,8 +59,14 @@ const PROGRESS: readonly TaskColumn[] = [
   { name: 'progress_at', type: 'timestamptz', value: ({ progress }) => progress?.at ?? null },
 ]
 
-/** The columns of `task` that the recorder writes, in the order of the parameters of `UPSERT_TASKS`. */
-export const TASK_COLUMNS: readonly TaskColumn[] = [...IDENTITY, ...UNIT, ...SCHEDULE, ...STATE, ...PROGRESS]
+const COLUMNS: readonly TaskColumn[] = [...IDENTITY, ...UNIT, ...SCHEDULE, ...STATE, ...PROGRESS]
+
+// Most batches have nothing in these: what is not sent needs no parsing. In groups, so that there are few statements.
+const RARE: readonly (readonly string[])[] = [
+  ['block_hash', 'range_from', 'range_to', 'schedule_generation', 'not_before', 'expires_at', 'root_id', 'parent_id'],
+  ['error', 'reason', 'next_attempt_at', 'fingerprint'],
+  ['progress_done', 'progress_total', 'progress_at'],
+]
 
 const STATES_BY_RANK = TASK_STATES.toSorted((a, b) => stateRank(a) - stateRank(b))
 
@@ -90,13 +96,48 @@ const IS_LAST_REPORTED = `(excluded.generation > task.generation or (excluded.ge
 const IS_NEWS = `(task.args is null and excluded.args is not null)
   or (task.block_number is null and excluded.block_number is not null)`
 
+/** A statement for some tasks, planned once for each connection. */
+export interface TaskUpsert {
+  readonly name: string
+  readonly text: string
+  readonly values: readonly string[]
+}
+
 /**
- * Merges rows into `task` as `mergeTasks` does, in one statement. A row that says nothing new is left untouched, so that
- * messages that come again cost no write.
+ * Merges tasks into `task` as `mergeTasks` does, in one statement. A row that says nothing new is left untouched, so that messages
+ * that come again cost no write.
  */
-export const UPSERT_TASKS = `
-insert into blockmill.task (${columnNames(TASK_COLUMNS)})
-${selectColumns(TASK_COLUMNS)}
+export function upsertTasks(tasks: readonly TaskRecord[]): TaskUpsert {
+  const variant = RARE_COLUMNS.reduce((bits, group, index) => bits | (isUsed(group, tasks) ? 1 << index : 0), 0)
+  const { columns, text } = (variants[variant] ??= createVariant(variant))
+  return { name: `blockmill_upsert_tasks_${variant}`, text, values: columnValues(columns, tasks) }
+}
+
+const RARE_COLUMNS = RARE.map((names) =>
+  names.map((name) => COLUMNS.find((column) => column.name === name) as TaskColumn),
+)
+
+interface Variant {
+  readonly columns: readonly TaskColumn[]
+  readonly text: string
+}
+const variants: Variant[] = []
+
+function isUsed(group: readonly TaskColumn[], tasks: readonly TaskRecord[]): boolean {
+  return tasks.some((task) => group.some(({ value }) => value(task) !== null))
+}
+
+/** A column that is not sent is null, and the rest of the statement treats it like any other. */
+function createVariant(variant: number): Variant {
+  const left = RARE_COLUMNS.flatMap((group, index) => ((variant & (1 << index)) === 0 ? group : []))
+  const columns = COLUMNS.filter((column) => !left.includes(column))
+  return {
+    columns,
+    text: `insert into blockmill.task (${columnNames(columns)}) ${selectColumns(columns)} ${ON_CONFLICT}`,
+  }
+}
+
+const ON_CONFLICT = `
 on conflict (id) do update set
   ${[
     ...UNIT.map(({ name }) => `${name} = coalesce(task.${name}, excluded.${name})`),
