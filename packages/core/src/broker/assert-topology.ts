@@ -5,6 +5,7 @@ import { DEFAULT_QUEUE } from '../task/queue-name.ts'
 import { connectRefusal } from './broker-refusal.ts'
 import { parseBrokerUrl } from './broker-url.ts'
 import { declareAll, declareOn, listDeclarations } from './declare.ts'
+import { readTlsOptions } from './tls-options.ts'
 import type { Topology } from './topology.ts'
 
 /** What of a channel of amqplib is used. */
@@ -26,7 +27,7 @@ const CONNECT_TIMEOUT_MS = 10_000
  *
  * @param target an open channel of amqplib, or the URL of the broker for a connection just for this.
  * @throws ConfigurationError `BROKER_TOPOLOGY_MISMATCH` naming the queue or exchange that exists with other arguments, and
- * what to do; `BROKER_REFUSED` or `CONFIG_INVALID` for credentials, virtual host, permissions or URL; RetryableError
+ * what to do; `BROKER_REFUSED`, `TLS_REFUSED` or `CONFIG_INVALID` for credentials, virtual host, permissions, certificates or URL; RetryableError
  * `BROKER_UNREACHABLE` when the broker cannot be reached.
  */
 export async function assertTopology(
@@ -54,11 +55,10 @@ async function withConnection(
   run: (connection: Awaited<ReturnType<typeof connect>>) => Promise<void>,
 ): Promise<void> {
   const broker = parseBrokerUrl(url)
-  const connection = await connect(broker.connect, { noDelay: true, timeout: CONNECT_TIMEOUT_MS }).catch(
-    (cause: unknown) => {
-      throw connectRefusal(cause, broker) ?? unreachable(broker.redacted, cause)
-    },
-  )
+  const socketOptions = { noDelay: true, timeout: CONNECT_TIMEOUT_MS, ...readTlsOptions(broker.tls) }
+  const connection = await connect(broker.connect, socketOptions).catch((cause: unknown) => {
+    throw connectRefusal(cause, broker) ?? unreachable(broker.redacted, cause)
+  })
   connection.on('error', () => {})
   try {
     await run(connection)

@@ -1,9 +1,13 @@
 import { type BlockmillError, ConfigurationError, RetryableError } from '../errors/blockmill-error.ts'
 import type { BrokerUrl } from './broker-url.ts'
+import { tlsFailure } from '../service/tls-failure.ts'
 import type { Declaration } from './declare.ts'
 
 /** Reply codes of AMQP 0-9-1 that are told apart here. */
 export const REPLY_CODES = { accessRefused: 403, notFound: 404, preconditionFailed: 406 } as const
+
+/** As parameters of RABBITMQ_URL. */
+const TLS_FILES = { ca: 'cacertfile', client: 'certfile and keyfile' } as const
 
 /** The AMQP reply code that an error of the library carries. */
 export function replyCode(error: unknown): number | undefined {
@@ -13,11 +17,15 @@ export function replyCode(error: unknown): number | undefined {
 
 /**
  * What a failed handshake means when only a person can put it right: wrong credentials, or a virtual host that cannot be
- * opened. `undefined` for everything that may heal by itself.
+ * opened, or a certificate that cannot be accepted. `undefined` for everything that may heal by itself.
  *
  * The library gives no reply code here, only its text.
  */
 export function connectRefusal(error: unknown, url: BrokerUrl): ConfigurationError | undefined {
+  const tls = url.tls === undefined ? undefined : tlsFailure(error, TLS_FILES)
+  if (tls !== undefined) {
+    return new ConfigurationError('TLS_REFUSED', `No TLS with the broker at ${url.redacted}: ${tls}.`, { cause: error })
+  }
   const text = error instanceof Error ? error.message : ''
   if (/\b403 \(ACCESS-REFUSED\)/.test(text)) {
     return new ConfigurationError(

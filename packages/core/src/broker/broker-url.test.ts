@@ -28,6 +28,18 @@ describe('parseBrokerUrl', () => {
     })
   })
 
+  it("reads RabbitMQ's parameters for TLS", () => {
+    const url = 'amqps://broker?cacertfile=/ca.pem&certfile=/c%20d.pem&keyfile=/c.key&server_name_indication=mq'
+    expect(parseBrokerUrl(url).tls).toEqual({
+      caFile: '/ca.pem',
+      certFile: '/c d.pem',
+      keyFile: '/c.key',
+      serverName: 'mq',
+    })
+    expect(parseBrokerUrl('amqps://broker?verify=verify_peer').tls).toEqual({})
+    expect(parseBrokerUrl('amqp://broker').tls).toBeUndefined()
+  })
+
   it.each([
     ['amqp://broker', 'guest', '/', 'amqp://guest:***@broker'],
     ['amqp://broker:5673/', 'guest', '/', 'amqp://guest:***@broker:5673/'],
@@ -49,6 +61,10 @@ describe('parseBrokerUrl', () => {
     ['amqp://u:secret@broker/%zz', 'virtual host holds a "%"'],
     ['amqp://u:secret@broker?heartbeat=soon', 'heartbeat is not a whole number'],
     ['amqp://u:secret@broker?heartbeat=-1', 'heartbeat is not a whole number'],
+    ['amqp://u:secret@broker?cacertfile=/ca.pem', 'cacertfile is for TLS'],
+    ['amqps://u:secret@broker?cacertfile=', 'cacertfile is empty'],
+    ['amqps://u:secret@broker?certfile=/client.pem', 'certfile and keyfile it has one'],
+    ['amqps://u:secret@broker?verify=verify_none', 'always verified'],
   ])('refuses %j with what it should look like, and without the password', (url, says) => {
     expect(() => parseBrokerUrl(url)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(says) }),

@@ -13,11 +13,25 @@ export interface BrokerUrl {
   readonly redacted: string
   readonly user: string
   readonly virtualHost: string
+  /** Files and names for TLS; `undefined` for `amqp://`. */
+  readonly tls: BrokerTls | undefined
+}
+
+/** What an `amqps://` URL says about TLS, under the names of RabbitMQ's own URI parameters. Files are PEM. */
+export interface BrokerTls {
+  /** `cacertfile`: the certificate authorities to trust. Without it, those that Node trusts. */
+  readonly caFile?: string
+  /** `certfile` and `keyfile`: what this client shows, where the broker asks for it. */
+  readonly certFile?: string
+  readonly keyFile?: string
+  /** `server_name_indication`: the name that the broker's certificate is for, when not the host's. */
+  readonly serverName?: string
 }
 
 /**
  * Reads `amqp[s]://user:password@host:port/vhost?heartbeat=seconds`. Without credentials it is the broker's own default,
- * `guest`; without a heartbeat 20 s.
+ * `guest`; without a heartbeat 20 s. For TLS there are RabbitMQ's parameters `cacertfile`, `certfile`, `keyfile` and
+ * `server_name_indication` (https://www.rabbitmq.com/docs/uri-query-parameters); the broker's certificate is always verified.
  *
  * @throws ConfigurationError `CONFIG_INVALID` for anything else, without repeating the password.
  */
@@ -47,7 +61,34 @@ export function parseBrokerUrl(url: string): BrokerUrl {
     redacted: `${protocol}//${username || 'guest'}:***@${host}${pathname}`,
     user,
     virtualHost: decode(pathname.slice(1), 'virtual host') || '/',
+    tls: readTls(protocol === 'amqps:', searchParams),
   }
+}
+
+const TLS_PARAMETERS = {
+  cacertfile: 'caFile',
+  certfile: 'certFile',
+  keyfile: 'keyFile',
+  server_name_indication: 'serverName',
+} as const satisfies Record<string, keyof BrokerTls>
+
+function readTls(isTls: boolean, parameters: URLSearchParams): BrokerTls | undefined {
+  const given = Object.entries(TLS_PARAMETERS).flatMap(([parameter, key]) => {
+    const value = parameters.get(parameter)
+    return value === null ? [] : [{ parameter, key, value }]
+  })
+  const [first] = given
+  if (!isTls && first !== undefined) throw invalid(`its ${first.parameter} is for TLS, and it begins with "amqp:"`)
+  if (!isTls) return undefined
+  const empty = given.find(({ value }) => value === '')
+  if (empty !== undefined) throw invalid(`its ${empty.parameter} is empty`)
+  if (parameters.has('certfile') !== parameters.has('keyfile')) {
+    throw invalid('of certfile and keyfile it has one; they go together')
+  }
+  const verify = parameters.get('verify') ?? 'verify_peer'
+  if (verify !== 'verify_peer')
+    throw invalid("the broker's certificate is always verified: verify can be verify_peer only")
+  return Object.fromEntries(given.map(({ key, value }) => [key, value]))
 }
 
 function decode(text: string, what: string): string {

@@ -6,6 +6,7 @@ import { type BlockmillError, ConfigurationError, RetryableError } from '../erro
 import type { Logger } from '../observability/logger.ts'
 import { connectRefusal } from './broker-refusal.ts'
 import type { BrokerUrl } from './broker-url.ts'
+import { readTlsOptions } from './tls-options.ts'
 import { type ReconnectRange, reconnectDelay } from '../service/reconnect-delay.ts'
 
 /** What a connection is for. */
@@ -192,6 +193,7 @@ export class ManagedConnection {
       clientProperties: { connection_name: name },
       // For the socket's constructor. The library itself has no way to end a connection whose peer is silent.
       signal: socket.signal,
+      ...readTlsOptions(url.tls),
     }
     const connection = await connect(url.connect, socketOptions)
     const ended = this.#listen(connection, socket.signal)

@@ -1,5 +1,6 @@
 import { type BlockmillError, ConfigurationError, RetryableError } from '../errors/blockmill-error.ts'
 import { redactUrls } from '../chain/redact-url.ts'
+import { tlsFailure } from '../service/tls-failure.ts'
 
 /**
  * What became of a statement that failed.
@@ -27,10 +28,16 @@ const UNAVAILABLE = /^((08|25|53|55|57|58|F0|XX)...|42P01|3F000)$/
 const CONNECTION_FAILED =
   /^(Query read timeout|timeout exceeded when trying to connect|timeout expired|Connection terminated|The server does not support SSL|Client (has encountered|was closed)|Cannot use a pool after|The database was closed)/
 
+/** As parameters of DATABASE_URL. */
+const TLS_FILES = { ca: 'sslrootcert', client: 'sslcert and sslkey' } as const
+
 /** Says which kind of failure an error of `pg` or MikroORM is. */
 export function databaseFailure(error: unknown): DatabaseFailure {
   const state = sqlState(error)
-  if (state === undefined) return isConnectionError(error) ? 'unavailable' : 'unexpected'
+  if (state === undefined) {
+    // A certificate that has expired is renewed, and then a service that runs goes on.
+    return isConnectionError(error) || tlsFailure(error, TLS_FILES) !== undefined ? 'unavailable' : 'unexpected'
+  }
   if (REFUSED.test(state)) return 'refused'
   if (CONFLICT.test(state)) return 'conflict'
   if (UNAVAILABLE.test(state)) return 'unavailable'
@@ -38,12 +45,16 @@ export function databaseFailure(error: unknown): DatabaseFailure {
 }
 
 /**
- * The error for a database that cannot be used: `DATABASE_REFUSED` when a person must act, `DATABASE_UNREACHABLE` when time
+ * The error for a database that cannot be used: `DATABASE_REFUSED` or `TLS_REFUSED` when a person must act, `DATABASE_UNREACHABLE` when time
  * may help.
  *
  * @param where the redacted address of the database.
  */
 export function databaseError(error: unknown, where: string): BlockmillError {
+  const tls = tlsFailure(error, TLS_FILES)
+  if (tls !== undefined) {
+    return new ConfigurationError('TLS_REFUSED', `No TLS with PostgreSQL at ${where}: ${tls}.`, { cause: error })
+  }
   const why = redactUrls(reasonOf(error))
   if (databaseFailure(error) === 'refused') {
     return new ConfigurationError(

@@ -9,7 +9,7 @@ import { retryPortConflicts, takeFreePorts } from './free-ports.ts'
 import { createInstanceFolder, type InstanceFolder } from './instance-folder.ts'
 import { removeLeftovers } from './leftovers.ts'
 import { type PrivateProcess, startPrivateProcess } from './private-process.ts'
-import { writeRabbitmqConfiguration } from './rabbitmq-configuration.ts'
+import { type ServerTls, writeRabbitmqConfiguration } from './rabbitmq-configuration.ts'
 import { ensureRabbitmq, type RabbitmqInstallation } from './rabbitmq-installation.ts'
 import { probeAmqp, probeTcp, waitUntilReady } from './readiness.ts'
 import { saveQueueDirectory } from './quorum-queues.ts'
@@ -21,6 +21,8 @@ const run = promisify(execFile)
 export interface NativeBrokerOptions {
   /** Enables the management plugin and its HTTP API. Default false: the node then starts faster. */
   readonly management?: boolean
+  /** Speaks TLS on a port of its own, too, with clients that show a certificate of its authority. */
+  readonly tls?: ServerTls
   /** Where instances are kept; see `findStateFolder`. */
   readonly stateFolder?: string
   /** Longest wait for the node to answer. Default 60 s. */
@@ -32,6 +34,8 @@ export interface NativeBrokerOptions {
 /** A private RabbitMQ node on loopback ports. */
 export interface NativeBroker {
   readonly url: string
+  /** With `amqps://`, when it speaks TLS. */
+  readonly tlsUrl: string | undefined
   /** Base URL of the management HTTP API, user and password included, when the plugin is enabled. */
   readonly managementUrl: string | undefined
   /** The pid of the Erlang machine. Another one after a restart. */
@@ -59,22 +63,22 @@ const STOP_GRACE_MS = 20_000
  * @throws ConfigurationError `SERVICE_UNAVAILABLE` when RabbitMQ is missing and cannot be installed, or does not start.
  */
 export async function startNativeBroker(options: NativeBrokerOptions = {}): Promise<NativeBroker> {
-  const { management = false, startTimeoutMs = START_TIMEOUT_MS, log = () => {} } = options
+  const { management = false, tls, startTimeoutMs = START_TIMEOUT_MS, log = () => {} } = options
   const installation = await ensureRabbitmq(log)
   const stateFolder = options.stateFolder ?? findStateFolder()
   await removeLeftovers(stateFolder, log)
-  return retryPortConflicts(() => startNode(installation, stateFolder, management, startTimeoutMs))
+  return retryPortConflicts(() => startNode(installation, stateFolder, { management, tls }, startTimeoutMs))
 }
 
 async function startNode(
   installation: RabbitmqInstallation,
   stateFolder: string,
-  management: boolean,
+  { management, tls }: { readonly management: boolean; readonly tls: ServerTls | undefined },
   startTimeoutMs: number,
 ): Promise<NativeBroker> {
   const folder = createInstanceFolder(stateFolder, 'rabbitmq')
-  const ports = await takeFreePorts(['amqp', 'distribution', 'epmd', 'management'])
-  const environment = writeRabbitmqConfiguration(folder.path, HOST, ports, management)
+  const ports = await takeFreePorts(['amqp', 'amqps', 'distribution', 'epmd', 'management'])
+  const environment = writeRabbitmqConfiguration(folder.path, HOST, ports, { management, tls })
   let epmd: PrivateProcess | undefined
   let node: PrivateProcess | undefined
   const removeExitHook = onProcessExit(() => {
@@ -134,6 +138,7 @@ async function startNode(
 
   return {
     url: `amqp://guest:guest@${HOST}:${ports.amqp}`,
+    tlsUrl: tls === undefined ? undefined : `amqps://guest:guest@localhost:${ports.amqps}`,
     managementUrl: management ? `http://guest:guest@${HOST}:${ports.management}` : undefined,
     get pid() {
       return node?.identity.pid ?? 0

@@ -15,6 +15,7 @@ import { findPostgres, type PostgresBinaries } from './postgres-binaries.ts'
 import { probePostgres } from './postgres-session.ts'
 import { killWithChildren } from './process-ending.ts'
 import { type PrivateProcess, startPrivateProcess } from './private-process.ts'
+import type { ServerTls } from './rabbitmq-configuration.ts'
 import { waitUntilReady } from './readiness.ts'
 import { findStateFolder } from './state-folder.ts'
 
@@ -24,6 +25,8 @@ const run = promisify(execFile)
 export interface NativePostgresOptions {
   /** Default true. False gives up safety against a crash of the machine (`fsync` and friends), which makes tests faster. */
   readonly durable?: boolean
+  /** Speaks TLS, too; asks clients for no certificate, but verifies one that is shown. */
+  readonly tls?: ServerTls
   /** Where instances are kept; see `findStateFolder`. */
   readonly stateFolder?: string
   /** Longest wait for the server to answer. Default 60 s. */
@@ -55,17 +58,17 @@ const START_TIMEOUT_MS = 60_000
  * @throws ConfigurationError `SERVICE_UNAVAILABLE` when there is none for this platform, or it does not start.
  */
 export async function startNativePostgres(options: NativePostgresOptions = {}): Promise<NativePostgres> {
-  const { durable = true, startTimeoutMs = START_TIMEOUT_MS, log = () => {} } = options
+  const { durable = true, tls, startTimeoutMs = START_TIMEOUT_MS, log = () => {} } = options
   const stateFolder = options.stateFolder ?? findStateFolder()
   await removeLeftovers(stateFolder, log)
   const binaries = await findPostgres(stateFolder)
-  return retryPortConflicts(() => startServer(binaries, stateFolder, durable, startTimeoutMs))
+  return retryPortConflicts(() => startServer(binaries, stateFolder, { durable, tls }, startTimeoutMs))
 }
 
 async function startServer(
   binaries: PostgresBinaries,
   stateFolder: string,
-  durable: boolean,
+  { durable, tls }: { readonly durable: boolean; readonly tls: ServerTls | undefined },
   startTimeoutMs: number,
 ): Promise<NativePostgres> {
   const folder = createInstanceFolder(stateFolder, 'postgres')
@@ -74,6 +77,7 @@ async function startServer(
   const password = randomBytes(12).toString('hex')
   const { port } = await takeFreePorts(['port'])
   const url = `postgres://${USER}:${password}@${HOST}:${port}/postgres`
+  const settings = [...serverSettings(port, durable), ...(tls === undefined ? [] : TLS_SETTINGS)]
   let server: PrivateProcess | undefined
   const removeExitHook = onProcessExit(() => {
     server?.signal('SIGQUIT')
@@ -83,7 +87,7 @@ async function startServer(
   async function boot(): Promise<void> {
     const started = await startPrivateProcess({
       command: binaries.postgres,
-      args: ['-D', dataDir, ...serverSettings(port, durable).flatMap((setting) => ['-c', setting])],
+      args: ['-D', dataDir, ...settings.flatMap((setting) => ['-c', setting])],
       environment: serverEnvironment(),
       cwd: dataDir,
       logFile,
@@ -106,6 +110,7 @@ async function startServer(
 
   try {
     await createCluster(binaries, dataDir, folder.path, password)
+    if (tls !== undefined) writeCertificates(binaries, dataDir, tls)
     await boot()
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
@@ -165,6 +170,17 @@ async function createCluster(
     { cwd: dataDir, env: serverEnvironment(), ...user },
   )
   rmSync(passwordFile)
+}
+
+/** Relative to the data. */
+const TLS_SETTINGS = ['ssl=on', 'ssl_ca_file=ca.pem', 'ssl_cert_file=cert.pem', 'ssl_key_file=key.pem']
+
+function writeCertificates({ user }: PostgresBinaries, dataDir: string, tls: ServerTls): void {
+  for (const [name, pem] of Object.entries(tls)) {
+    const path = join(dataDir, `${name}.pem`)
+    writeFileSync(path, pem, { mode: 0o600 })
+    if (user !== undefined) chownSync(path, user.uid, user.gid)
+  }
 }
 
 /** Without variables that choose another server or cluster, and with messages in English. */

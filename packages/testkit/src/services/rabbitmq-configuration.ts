@@ -2,17 +2,26 @@ import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+/** Certificates in PEM that a private service speaks TLS with. */
+export interface ServerTls {
+  /** Of the authority that signs certificates of clients. */
+  readonly ca: string
+  readonly cert: string
+  readonly key: string
+}
+
 /** The ports of a private node. `distribution` is where `rabbitmqctl` talks to it; `epmd` tells that port. */
-export type RabbitmqPorts = Readonly<Record<'amqp' | 'distribution' | 'epmd' | 'management', number>>
+export type RabbitmqPorts = Readonly<Record<'amqp' | 'amqps' | 'distribution' | 'epmd' | 'management', number>>
 
 /** Writes the node's files and returns the environment of all its programs, without what the machine's RabbitMQ may use. */
 export function writeRabbitmqConfiguration(
   folder: string,
   host: string,
   ports: RabbitmqPorts,
-  management: boolean,
+  { management, tls }: { readonly management: boolean; readonly tls: ServerTls | undefined },
 ): NodeJS.ProcessEnv {
   const file = (name: string) => join(folder, name)
+  for (const [name, pem] of Object.entries(tls ?? {})) writeFileSync(file(`${name}.pem`), pem, { mode: 0o600 })
   writeFileSync(file('.erlang.cookie'), randomBytes(24).toString('hex'), { mode: 0o400 })
   writeFileSync(file('enabled_plugins'), management ? '[rabbitmq_management].' : '[].')
   writeFileSync(
@@ -20,6 +29,16 @@ export function writeRabbitmqConfiguration(
     [
       `listeners.tcp.1 = ${host}:${ports.amqp}`,
       ...(management ? [`management.tcp.ip = ${host}`, `management.tcp.port = ${ports.management}`] : []),
+      ...(tls === undefined
+        ? []
+        : [
+            `listeners.ssl.1 = ${host}:${ports.amqps}`,
+            `ssl_options.cacertfile = ${file('ca.pem')}`,
+            `ssl_options.certfile = ${file('cert.pem')}`,
+            `ssl_options.keyfile = ${file('key.pem')}`,
+            'ssl_options.verify = verify_peer',
+            'ssl_options.fail_if_no_peer_cert = true',
+          ]),
       '',
     ].join('\n'),
   )
