@@ -1,5 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 
+import type { ChannelModel } from 'amqplib'
+
 import { BlockmillError, RetryableError } from '../errors/blockmill-error.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metrics } from '../observability/metrics.ts'
@@ -65,7 +67,8 @@ class AmqpBroker implements Broker {
   readonly #random: () => number
   readonly #connections: Readonly<Record<ConnectionRole, ManagedConnection>>
   readonly #subscriptions = new Set<QueueSubscription>()
-  /** Everything declared so far, to be declared again on every new connection. */
+  readonly #base: readonly Declaration[]
+  /** What was declared besides so far, to be declared again on every new connection. */
   readonly #declared = new Map<string, Declaration>()
   #declaring: Promise<void> = Promise.resolve()
   #starting: Promise<void> | undefined
@@ -87,7 +90,7 @@ class AmqpBroker implements Broker {
       },
     })
     this.#connections = { consume: this.#consuming(), publish: this.#publishing() }
-    this.#remember(topology.base())
+    this.#base = listDeclarations(topology.base())
     if (metrics !== undefined) registerBrokerMetrics(metrics, this.#connections, this.publisher)
   }
 
@@ -138,7 +141,7 @@ class AmqpBroker implements Broker {
       random: this.#random,
       connection: () => this.#connections.consume.connection,
       redeclare: async () => {
-        await declareOn(await this.#connections.consume.opened(), this.#declared.values())
+        await this.#declareAll(await this.#connections.consume.opened())
       },
       onClose: () => {
         this.#subscriptions.delete(subscription)
@@ -215,7 +218,7 @@ class AmqpBroker implements Broker {
   #consuming(): ManagedConnection {
     return new ManagedConnection({
       ...this.#connectionOptions('consume'),
-      setUp: (connection) => declareOn(connection, this.#declared.values()),
+      setUp: (connection) => this.#declareAll(connection),
       onOpen: () => {
         for (const subscription of this.#subscriptions) subscription.connectionOpened()
       },
@@ -227,7 +230,7 @@ class AmqpBroker implements Broker {
       ...this.#connectionOptions('publish'),
       setUp: async (connection) => {
         // Declared here too: after a restart of the broker this connection may be the first, and nothing published may get lost.
-        await declareOn(connection, this.#declared.values())
+        await this.#declareAll(connection)
         this.publisher.attach(await connection.createConfirmChannel())
       },
       onLost: () => {
@@ -251,6 +254,12 @@ class AmqpBroker implements Broker {
       connectTimeoutMs,
       setUpTimeoutMs: SET_UP_TIMEOUT_MS,
     }
+  }
+
+  async #declareAll(connection: ChannelModel): Promise<void> {
+    // Apart: a service may be allowed its own queues, but not those of others.
+    await declareOn(connection, this.#base)
+    if (this.#declared.size > 0) await declareOn(connection, this.#declared.values())
   }
 
   #remember(declarations: Declarations): ReadonlyMap<string, Declaration> {

@@ -1,6 +1,7 @@
 import type { Channel, ChannelModel } from 'amqplib'
 
-import { declareRefusal } from './broker-refusal.ts'
+import { ConfigurationError } from '../errors/blockmill-error.ts'
+import { declareRefusal, REPLY_CODES, replyCode } from './broker-refusal.ts'
 import { closeChannel } from './close-channel.ts'
 import type { BindingDeclaration, Declarations, ExchangeDeclaration, QueueDeclaration } from './topology.ts'
 
@@ -27,17 +28,44 @@ export function declarationKey(declaration: Declaration): string {
 }
 
 /**
- * Declares on a channel of its own, since a refusal closes the channel.
+ * Declares on a channel of its own, since a refusal closes the channel. What this user may not declare must be there already,
+ * declared by somebody who may: then all of them are only looked for. Bindings cannot be, and are taken for granted.
  *
  * @throws ConfigurationError `BROKER_TOPOLOGY_MISMATCH` or `BROKER_REFUSED`; RetryableError `BROKER_UNREACHABLE` for other
  * refusals; the library's error when the connection ends.
  */
 export async function declareOn(connection: ChannelModel, declarations: Iterable<Declaration>): Promise<void> {
+  const all = [...declarations]
+  try {
+    await onOwnChannel(connection, (channel) => declareAll(channel, all))
+  } catch (error) {
+    if (!isForbidden(error)) throw error
+    try {
+      await onOwnChannel(connection, (channel) => checkAll(channel, all))
+    } catch (missing) {
+      throw replyCode(missing) === REPLY_CODES.notFound ? error : missing
+    }
+  }
+}
+
+async function onOwnChannel(connection: ChannelModel, work: (channel: Channel) => Promise<void>): Promise<void> {
   const channel = await connection.createChannel()
   // A refusal is thrown by the operation that caused it; without a listener the event would end the connection.
   channel.on('error', () => {})
-  await declareAll(channel, declarations)
+  await work(channel)
   await closeChannel(channel)
+}
+
+function isForbidden(error: unknown): boolean {
+  return error instanceof ConfigurationError && replyCode(error.cause) === REPLY_CODES.accessRefused
+}
+
+/** Asking whether something is there needs no permission. */
+async function checkAll(channel: Channel, declarations: readonly Declaration[]): Promise<void> {
+  for (const declaration of declarations) {
+    if (declaration.kind === 'exchange') await channel.checkExchange(declaration.name)
+    if (declaration.kind === 'queue') await channel.checkQueue(declaration.name)
+  }
 }
 
 /**
