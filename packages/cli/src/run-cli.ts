@@ -15,6 +15,7 @@ import { addMigrateCommand } from './commands/migrate-command.ts'
 import { addQueuesCommands } from './commands/queues-commands.ts'
 import { addRetryCommand } from './commands/retry-command.ts'
 import { addServiceCommands } from './commands/service-commands.ts'
+import { addSetupPermissionsCommand } from './commands/setup-permissions-command.ts'
 import { addTasksCommands } from './commands/tasks-commands.ts'
 import { addWorkersCommands } from './commands/workers-commands.ts'
 import { EXIT_STATUS } from './exit-status.ts'
@@ -52,6 +53,7 @@ export function createProgram(setStatus: SetStatus): Command {
     .addHelpText('after', '\nExit status: 0 done, 1 failed or misconfigured, 2 wrong usage, 130 interrupted.')
   addServiceCommands(program, setStatus)
   addMigrateCommand(program)
+  addSetupPermissionsCommand(program)
   addConfigCommand(program)
   addTasksCommands(program, setStatus)
   addEnqueueCommand(program)

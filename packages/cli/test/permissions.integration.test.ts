@@ -1,0 +1,306 @@
+import { randomBytes } from 'node:crypto'
+
+import {
+  type Broker,
+  createBroker,
+  createClient,
+  createControl,
+  createMetrics,
+  createSilentLogger,
+  createTaskRegistry,
+  createTopology,
+  type Database,
+  defineTask,
+  migrate,
+  openDatabase,
+} from '@blockmill/core'
+import { createMonitor } from '@blockmill/monitor'
+import { createScheduler } from '@blockmill/scheduler'
+import { callManagement, createScriptedChain, startBroker, waitFor } from '@blockmill/testkit'
+import { testDatabase } from '@blockmill/testkit/vitest'
+import { createWorker } from '@blockmill/worker'
+import { type Channel, connect } from 'amqplib'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+
+import { DATABASE_TABLES } from '../src/permissions/database-privileges.ts'
+import { blockmill } from './blockmill.ts'
+
+const logger = createSilentLogger()
+const { url: ownerUrl } = testDatabase()
+// Roles belong to the whole server.
+const namespace = `t${randomBytes(4).toString('hex')}`
+const topology = createTopology({ namespace })
+type Role = 'scheduler' | 'worker' | 'monitor' | 'operator' | 'producer'
+
+let server: Awaited<ReturnType<typeof startBroker>>
+let owner: Database
+let environment: Record<string, string> = {}
+const brokerUrls = new Map<string, string>()
+const databaseUrls = new Map<string, string>()
+
+beforeAll(async () => {
+  server = await startBroker({ management: true })
+  owner = openDatabase({ url: ownerUrl, logger })
+  await migrate(owner, { logger })
+  environment = {
+    RABBITMQ_URL: server.url,
+    RABBITMQ_MANAGEMENT_URL: managementUrl(),
+    DATABASE_URL: ownerUrl,
+    BLOCKMILL_NAMESPACE: namespace,
+    WORKER_PASSWORD: 'chosen-for-the-worker',
+  }
+  const { status, stdout, stderr } = await blockmill(['setup-permissions'], { environment })
+  expect([status, stderr]).toEqual([0, ''])
+  for (const [, role = '', key, url = ''] of stdout.matchAll(/^# (\w+)\n(RABBITMQ_URL|DATABASE_URL)=(.+)$/gm)) {
+    ;(key === 'RABBITMQ_URL' ? brokerUrls : databaseUrls).set(role, url)
+  }
+})
+
+afterAll(async () => {
+  for (const role of ['scheduler', 'monitor', 'operator']) {
+    await owner.query(`drop owned by "${namespace}_${role}"`)
+    await owner.query(`drop role "${namespace}_${role}"`)
+  }
+  await owner.close()
+  await server.stop()
+})
+
+const managementUrl = (): string => server.managementUrl ?? ''
+
+/** The broker as this role sees it, with a client of Blockmill. */
+async function brokerAs(role: Role): Promise<Broker> {
+  const url = brokerUrls.get(role) ?? ''
+  const broker = createBroker({ url, topology, logger, connectionName: role, reconnect: { minMs: 20, maxMs: 100 } })
+  onTestFinished(() => broker.stop())
+  await broker.start()
+  return broker
+}
+
+function databaseAs(role: Role): Database {
+  const database = openDatabase({ url: databaseUrls.get(role) ?? '', logger })
+  onTestFinished(() => database.close())
+  return database
+}
+
+/** What RabbitMQ answers when this role tries something on a bare channel. */
+async function tryAs(role: Role, attempt: (channel: Channel) => Promise<unknown>): Promise<string> {
+  const connection = await connect(brokerUrls.get(role) ?? '')
+  try {
+    const channel = await connection.createConfirmChannel()
+    const refused = new Promise<string>((resolve) => channel.on('error', (error: Error) => resolve(error.message)))
+    const done = attempt(channel)
+      .then(() => channel.waitForConfirms())
+      .then(() => 'done')
+      .catch(() => refused)
+    return await Promise.race([refused, done])
+  } finally {
+    await connection.close()
+  }
+}
+
+const body = Buffer.from('{}')
+
+describe('blockmill setup-permissions', () => {
+  it('prints what each service is to be configured with, and keeps to passwords that were given', () => {
+    expect([...brokerUrls.keys()].toSorted()).toEqual(['monitor', 'operator', 'producer', 'scheduler', 'worker'])
+    expect([...databaseUrls.keys()].toSorted()).toEqual(['monitor', 'operator', 'scheduler'])
+    expect(new URL(brokerUrls.get('worker') ?? '').password).toBe('chosen-for-the-worker')
+    const passwords = [...brokerUrls.values()].map((url) => new URL(url).password)
+    expect(new Set(passwords).size).toBe(5)
+  })
+
+  it('may be run again: nobody loses a password, and permissions that were added are taken away', async () => {
+    await owner.query(`grant all on blockmill.scheduler_lease to "${namespace}_monitor"`)
+    const everything = { configure: '.*', write: '.*', read: '.*' }
+    await callManagement(managementUrl(), 'PUT', `/permissions/%2F/${namespace}_worker`, everything)
+    const again = await blockmill(['setup-permissions'], { environment })
+    expect([again.status, again.stderr]).toEqual([0, ''])
+    expect(again.stdout).toContain(
+      `# scheduler: RABBITMQ_URL as before, user ${namespace}_scheduler keeps its password`,
+    )
+    expect(again.stdout.match(/=amqp:/g)).toHaveLength(1)
+    await databaseAs('monitor').query('select 1')
+    await expect(databaseAs('monitor').query('delete from blockmill.scheduler_lease')).rejects.toThrow('denied')
+    expect(await tryAs('worker', (channel) => channel.get(topology.monitorQueue))).toContain('ACCESS_REFUSED')
+  })
+
+  it('only shows what it would do with --dry-run', async () => {
+    const other = `u${randomBytes(4).toString('hex')}`
+    const { status, stdout } = await blockmill(['setup-permissions', '--dry-run'], {
+      environment: { ...environment, BLOCKMILL_NAMESPACE: other },
+    })
+    expect(status).toBe(0)
+    expect(stdout).toContain(`broker user ${other}_worker\n  configure ^(`)
+    expect(stdout).toContain(`create role "${other}_scheduler" login;`)
+    expect(stdout).not.toContain('chosen-for-the-worker')
+    expect(await callManagement(managementUrl(), 'GET', `/users/${other}_worker`)).toBeUndefined()
+    expect(await owner.query('select from pg_roles where starts_with(rolname, $1)', [other])).toEqual([])
+  })
+
+  it('tells what is wrong with the management API, and with a database user who may not create roles', async () => {
+    const unreachable = { ...environment, RABBITMQ_MANAGEMENT_URL: 'http://guest:secret-word@127.0.0.1:9' }
+    const notOwner = { ...environment, DATABASE_URL: databaseUrls.get('monitor') ?? '', BLOCKMILL_NAMESPACE: 'other' }
+    const [broker, database, neither] = await Promise.all([
+      blockmill(['setup-permissions', '--no-database'], { environment: unreachable }),
+      blockmill(['setup-permissions', '--no-broker'], { environment: notOwner }),
+      blockmill(['setup-permissions'], { environment: { RABBITMQ_URL: server.url } }),
+    ])
+    expect(broker.status).toBe(1)
+    expect(broker.stderr).toContain('management API at http://…@127.0.0.1:9')
+    expect(broker.stderr).not.toContain('secret-word')
+    expect(database.status).toBe(1)
+    expect(database.stderr).toContain('CREATEROLE')
+    expect(neither.stderr).toContain('--no-database')
+  })
+
+  it('knows every table of the schema', async () => {
+    const tables = await owner.query<{ name: string }>(
+      `select table_name as name from information_schema.tables where table_schema = 'blockmill' order by 1`,
+    )
+    expect(DATABASE_TABLES.toSorted((a, b) => (a < b ? -1 : 1))).toEqual(tables.map(({ name }) => name))
+  })
+})
+
+describe('with a user and a role of its own each', () => {
+  it('the services do their work from end to end', async () => {
+    const tried = new Set<number>()
+    const flaky = defineTask({
+      name: 'flaky',
+      retry: { maxAttempts: 3, backoff: { type: 'constant', pause: '50ms' } },
+      async run({ block, enqueue }) {
+        if (!tried.has(block.number)) {
+          tried.add(block.number)
+          throw new Error('at first it fails')
+        }
+        await enqueue(follower, { of: block.number })
+        return null
+      },
+    })
+    const follower = defineTask({ name: 'follower', args: [] as { of: number }[], run: () => null })
+    const registry = createTaskRegistry([flaky, follower].map((definition) => ({ definition, file: 'test.ts' })))
+    const chain = createScriptedChain({ head: 10 })
+    const monitor = createMonitor({
+      config: { host: '127.0.0.1', port: 0 },
+      logger,
+      metrics: createMetrics('monitor'),
+      broker: await brokerAs('monitor'),
+      database: databaseAs('monitor'),
+    })
+    onTestFinished(() => monitor.stop())
+    await monitor.start()
+    const worker = createWorker({
+      config: { smallestDelayMs: 50 },
+      logger,
+      metrics: createMetrics('worker'),
+      broker: await brokerAs('worker'),
+      registry,
+    })
+    onTestFinished(() => worker.stop())
+    await worker.start()
+    const scheduler = createScheduler({
+      config: { chain: 'dev', pollIntervalMs: 50 },
+      logger,
+      metrics: createMetrics('scheduler'),
+      broker: await brokerAs('scheduler'),
+      database: databaseAs('scheduler'),
+      chain,
+      registry,
+    })
+    onTestFinished(() => scheduler.stop())
+    await scheduler.start()
+    chain.advance(4)
+
+    const statuses = () =>
+      owner.query<{ name: string; status: string; count: number }>(
+        'select name, status, count(*) as count from blockmill.task group by 1, 2 order by 1, 2',
+      )
+    await waitFor(async () => (await statuses()).reduce((sum, { count }) => sum + count, 0) === 10, {
+      describe: 'every task to be recorded',
+      timeoutMs: 30_000,
+    })
+    await waitFor(async () => (await statuses()).every(({ status }) => status === 'succeeded'), {
+      describe: 'every task to succeed',
+      timeoutMs: 30_000,
+    })
+    const control = createControl({ broker: await brokerAs('operator'), logger, waitMs: 500 })
+    onTestFinished(() => control.close())
+    expect((await control.ping()).map(({ type }) => type).toSorted()).toEqual(['monitor', 'worker'])
+  })
+
+  it('an operator uses the command, and a producer the library', async () => {
+    const operator = {
+      RABBITMQ_URL: brokerUrls.get('operator') ?? '',
+      DATABASE_URL: databaseUrls.get('operator') ?? '',
+      BLOCKMILL_NAMESPACE: namespace,
+    }
+    const commands = ['cleanup --days 1', 'dead purge --all', 'backfill status', 'queues list', 'failures']
+    const outcomes = await Promise.all(
+      commands.map(async (command) => ({
+        command,
+        ...(await blockmill(command.split(' '), { environment: operator })),
+      })),
+    )
+    expect(outcomes.map(({ command, status, stderr }) => ({ command, status, stderr }))).toEqual(
+      commands.map((command) => ({ command, status: 0, stderr: '' })),
+    )
+    const task = defineTask({ name: 'follower', run: () => null })
+    for (const role of ['operator', 'producer'] as const) {
+      const client = createClient({ broker: await brokerAs(role), chain: 'dev' })
+      await client.enqueue(task, {}, { unique: false })
+    }
+    await expect(
+      createClient({ broker: await brokerAs('producer'), chain: 'dev' }).enqueue(
+        task,
+        {},
+        { queue: 'unheard-of', unique: false },
+      ),
+    ).rejects.toThrow(`may not declare the queue "${namespace}.work.unheard-of`)
+  })
+})
+
+describe('beyond their work, the broker refuses', () => {
+  const work = topology.workQueue('default', 'normal')
+  it.each<[Role, string, (channel: Channel) => Promise<unknown>]>([
+    ['worker', "to read the monitor's queue", (channel) => channel.get(topology.monitorQueue)],
+    ['worker', 'to read the dead queue', (channel) => channel.get(topology.deadQueue)],
+    ['worker', "to delete the monitor's queue", (channel) => channel.deleteQueue(topology.monitorQueue)],
+    ['worker', 'to declare an exchange', (channel) => channel.assertExchange(`${namespace}.new`, 'fanout')],
+    ['scheduler', "to read the monitor's queue", (channel) => channel.get(topology.monitorQueue)],
+    ['scheduler', 'to purge the dead queue', (channel) => channel.purgeQueue(topology.deadQueue)],
+    ['scheduler', 'to read a delay queue', (channel) => channel.get(topology.delayQueue(50))],
+    ['monitor', 'to delay messages', async (channel) => channel.publish(topology.exchanges.delay, 'd1.a.low', body)],
+    ['monitor', 'to report events', async (channel) => channel.publish(topology.exchanges.events, 'event.x', body)],
+    ['operator', 'to report events', async (channel) => channel.publish(topology.exchanges.events, 'event.x', body)],
+    ['operator', "to read the monitor's queue", (channel) => channel.get(topology.monitorQueue)],
+    ['producer', 'to read work', (channel) => channel.get(work)],
+    ['producer', 'to give orders', async (channel) => channel.publish(topology.exchanges.control, 'shutdown', body)],
+    ['producer', 'to publish past the exchanges', async (channel) => channel.sendToQueue(work, body)],
+  ])('the %s %s', async (role, _, attempt) => {
+    expect(await tryAs(role, attempt)).toContain('ACCESS_REFUSED')
+  })
+
+  it('the names of another installation, also of one whose name begins alike', async () => {
+    const other = createTopology({ namespace: `${namespace}-2` })
+    for (const role of ['scheduler', 'worker', 'monitor', 'operator'] as const) {
+      expect(await tryAs(role, (channel) => channel.assertQueue(other.workQueue('a', 'low')))).toContain(
+        'ACCESS_REFUSED',
+      )
+    }
+  })
+})
+
+describe('beyond their work, the database refuses', () => {
+  it.each<[Role, string, string]>([
+    ['scheduler', 'to delete tasks', 'delete from blockmill.task'],
+    ['scheduler', 'to change the record', `update blockmill.task set status = 'succeeded'`],
+    ['scheduler', 'to read the audit log', 'select from blockmill.audit'],
+    ['scheduler', 'to create tables', 'create table blockmill.mine (id int)'],
+    ['monitor', 'to take the lease', `update blockmill.scheduler_lease set token = token + 1`],
+    ['monitor', 'to claim coverage', `update blockmill.coverage set evaluated = '{[0,1000000)}'`],
+    ['monitor', 'to drop tables', 'drop table blockmill.task'],
+    ['operator', 'to write the record', `update blockmill.task set status = 'succeeded'`],
+    ['operator', 'to rewrite the audit log', 'delete from blockmill.audit'],
+  ])('the %s %s', async (role, _, sql) => {
+    await expect(databaseAs(role).query(sql)).rejects.toThrow(/permission denied|must be owner/)
+  })
+})
