@@ -1,7 +1,3 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
-
 import {
   createBackfillJob,
   createBackfills,
@@ -18,29 +14,15 @@ import { expect, it, onTestFinished } from 'vitest'
 import { createCoverageStore } from '../src/coverage/coverage-store.ts'
 import { createSql } from '../src/sql.ts'
 import { DOOM_POINTS, DOOMED_CHAIN, DOOMED_HEAD, type DoomedSettings, FILLED } from './fixtures/doomed-settings.ts'
+import { endOf, startDoomedScheduler } from './doomed-process.ts'
 import { migratedDatabase, open } from './migrated-database.ts'
 
 const amqp = testBroker()
 const postgres = migratedDatabase()
 const topology = createTopology({ namespace: amqp.namespace })
 
-function startScheduler(settings: Pick<DoomedSettings, 'during' | 'point' | 'after'> = {}): ChildProcess {
-  const all: DoomedSettings = {
-    ...settings,
-    brokerUrl: amqp.url,
-    databaseUrl: postgres.url,
-    namespace: amqp.namespace,
-  }
-  const file = fileURLToPath(new URL('fixtures/doomed-scheduler.ts', import.meta.url))
-  const child = fork(file, [JSON.stringify(all)])
-  onTestFinished(async () => {
-    if (child.exitCode === null && child.signalCode === null) {
-      child.kill('SIGKILL')
-      await once(child, 'exit')
-    }
-  })
-  return child
-}
+const startScheduler = (settings: Partial<DoomedSettings> = {}) =>
+  startDoomedScheduler({ ...settings, brokerUrl: amqp.url, databaseUrl: postgres.url, namespace: amqp.namespace })
 
 it('schedules every block under one id, wherever a scheduler is killed', async () => {
   const database = open(postgres.url)
@@ -65,9 +47,8 @@ it('schedules every block under one id, wherever a scheduler is killed', async (
     },
   })
 
-  const killedAt = async (settings: Required<Pick<DoomedSettings, 'during' | 'point' | 'after'>>): Promise<void> => {
-    const [code, signal] = await once(startScheduler(settings), 'exit')
-    expect({ ...settings, code, signal }).toEqual({ ...settings, code: null, signal: 'SIGKILL' })
+  const killedAt = async (settings: Partial<DoomedSettings>): Promise<void> => {
+    expect({ ...settings, end: await endOf(startScheduler(settings)) }).toEqual({ ...settings, end: 'SIGKILL' })
   }
   for (const point of DOOM_POINTS) {
     // The first message, and one in the middle of a step; the written ranges are the same for both.
