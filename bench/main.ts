@@ -4,13 +4,18 @@ import { parseArgs } from 'node:util'
 import { benchBackfill } from './src/backfill.ts'
 import { benchCoverage } from './src/coverage.ts'
 import { benchDecode } from './src/decode.ts'
+import { benchHistory, fillDatabase } from './src/history.ts'
+import { benchMonitorMemory } from './src/monitor-memory.ts'
 import { benchPlanner } from './src/planner.ts'
+import { benchPrune } from './src/prune.ts'
+import { benchRecorder } from './src/recorder.ts'
 import { isReached, printResults, type Result } from './src/report.ts'
 import { benchTracked } from './src/tracked.ts'
 import { benchWorker } from './src/worker.ts'
 
-const HELP = `npm run bench -- [planner] [decode] [tracked] [worker] [backfill] [coverage] [--tasks 20000]
-                     [--blocks 1000000] [--json]
+const HELP = `npm run bench -- [planner] [decode] [tracked] [worker] [backfill] [coverage] [recorder]
+                     [history] [monitor-memory] [prune] [fill] [--tasks 20000] [--blocks 1000000] [--rows 5000000]
+                     [--json]
 
   planner   evaluations of conditions in a second, on one core
   decode    CPU time of a Substrate block and its events, decoded with a runtime from the cache
@@ -22,19 +27,43 @@ const HELP = `npm run bench -- [planner] [decode] [tracked] [worker] [backfill] 
             second meanwhile: how long both take, and the scheduler's memory
   coverage  times of the queries for coverage and gaps with 10,000,000 tasks on record; takes minutes and some
             gigabytes, so it runs only when it is named
+  recorder  rows that the monitor records in a second, from the broker to the table, next to the bare statement
 
-  --tasks   how many tasks 'tracked' schedules; default 20000
+  These take minutes and gigabytes, so each runs only when it is named:
+  history   with 5,000,000 tasks on record: how long each question to the REST API takes, and the tracked rate next to
+            that with empty tables
+  monitor-memory
+            memory of a monitor as it records 1,000,000 tasks
+  prune     how long the REST API takes to answer while tasks are deleted; give it --rows 1000000
+  fill      no benchmark: fills the database of DATABASE_URL with so many tasks, and leaves it
+
+  --tasks   how many tasks 'tracked', 'recorder' and 'history' measure with; default 20000
+  --rows    how many tasks 'history', 'prune' and 'fill' put on record; default 5000000
   --blocks  how many blocks 'backfill' fills in; default 1000000
   --json    one line of JSON in place of the table`
+
+/** How much each is done with. */
+interface Sizes {
+  readonly tasks: number
+  readonly blocks: number
+  readonly rows: number
+}
 
 const BENCHMARKS = {
   planner: () => benchPlanner(),
   decode: () => benchDecode(),
-  tracked: (tasks: number) => benchTracked({ tasks }),
+  tracked: ({ tasks }) => benchTracked({ tasks }),
   worker: () => benchWorker(),
-  backfill: (_tasks: number, blocks: number) => benchBackfill({ blocks }),
+  backfill: ({ blocks }) => benchBackfill({ blocks }),
   coverage: () => benchCoverage(),
-} as const
+  recorder: ({ tasks }) => benchRecorder({ tasks }),
+  history: ({ rows, tasks }) => benchHistory({ rows, tasks, turns: 100 }),
+  'monitor-memory': () => benchMonitorMemory({ tasks: 1_000_000 }),
+  prune: ({ rows }) => benchPrune({ rows }),
+  fill: ({ rows }) => fill(rows),
+} as const satisfies Record<string, (sizes: Sizes) => Promise<Result[]>>
+/** Those that take long, or much disk. */
+const ONLY_WHEN_NAMED: readonly string[] = ['coverage', 'history', 'monitor-memory', 'prune', 'fill']
 type Name = keyof typeof BENCHMARKS
 
 const { values, positionals } = parseArgs({
@@ -42,30 +71,40 @@ const { values, positionals } = parseArgs({
   options: {
     tasks: { type: 'string', default: '20000' },
     blocks: { type: 'string', default: '1000000' },
+    rows: { type: 'string', default: '5000000' },
     json: { type: 'boolean' },
     help: { type: 'boolean' },
   },
 })
-const tasks = Number(values.tasks)
-const blocks = Number(values.blocks)
+const sizes: Sizes = { tasks: Number(values.tasks), blocks: Number(values.blocks), rows: Number(values.rows) }
+const wrong = Object.entries(sizes).find(([, size]) => !isCount(size))
 const unknown = positionals.find((name) => !Object.hasOwn(BENCHMARKS, name))
 
 if (values.help === true) {
   process.stdout.write(`${HELP}\n`)
-} else if (unknown !== undefined || !isCount(tasks) || !isCount(blocks)) {
-  const wrong = isCount(tasks) ? `--blocks is ${values.blocks}` : `--tasks is ${values.tasks}`
-  const problem = unknown === undefined ? wrong : `There is no benchmark '${unknown}'`
+} else if (unknown !== undefined || wrong !== undefined) {
+  const problem =
+    unknown === undefined
+      ? `--${wrong?.[0]} is ${values[wrong?.[0] as keyof Sizes]}; it must be a whole number from 1 up`
+      : `There is no benchmark '${unknown}'`
   process.stderr.write(`${problem}.\n\n${HELP}\n`)
   process.exitCode = 2
 } else {
   const names = (
-    positionals.length === 0 ? Object.keys(BENCHMARKS).filter((name) => name !== 'coverage') : positionals
+    positionals.length === 0 ? Object.keys(BENCHMARKS).filter((name) => !ONLY_WHEN_NAMED.includes(name)) : positionals
   ) as Name[]
   const results: Result[] = []
-  for (const name of names) results.push(...(await BENCHMARKS[name](tasks, blocks)))
+  for (const name of names) results.push(...(await BENCHMARKS[name](sizes)))
   const machine = { node: process.versions.node, cores: availableParallelism(), at: new Date().toISOString() }
   process.stdout.write(values.json === true ? `${JSON.stringify({ machine, results })}\n` : printResults(results))
   process.exitCode = results.every(isReached) ? 0 : 1
+}
+
+async function fill(rows: number): Promise<Result[]> {
+  const url = process.env['DATABASE_URL']
+  if (url === undefined) throw new Error('Set DATABASE_URL to an empty database, which is to be filled.')
+  const count = await fillDatabase(url, rows)
+  return [{ benchmark: 'fill', what: 'on record', value: count, unit: 'tasks' }]
 }
 
 function isCount(value: number): boolean {

@@ -4,6 +4,7 @@ import { createLogger, type Database, migrate, openDatabase } from '@blockmill/c
 import { readCoverage, readGaps } from '@blockmill/monitor'
 import { createDatabase, dropDatabase, startPostgres } from '@blockmill/testkit'
 
+import { quantile } from './quantile.ts'
 import { recordTasks } from './record-tasks.ts'
 import type { Result } from './report.ts'
 
@@ -73,8 +74,4 @@ async function timesOf(ask: () => Promise<unknown>): Promise<number[]> {
     if (turn >= WARM_UPS) times.push(performance.now() - start)
   }
   return times.sort((a, b) => a - b)
-}
-
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.ceil(sorted.length * share) - 1] ?? Number.NaN
 }

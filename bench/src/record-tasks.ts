@@ -1,5 +1,7 @@
 import { argsHash, type Database } from '@blockmill/core'
 
+import { bulkLoadTasks } from './bulk-load.ts'
+
 /** How much is put on record. */
 export interface RecordSize {
   /** Sets of (task, arguments), each with a row of coverage. */
@@ -44,12 +46,8 @@ const INSERT_COVERAGE = `
   cross join (select range_agg(int8range(n * ($4::bigint / 21), n * ($4::bigint / 21) + 1)) as gaps
     from generate_series(1, 20) as n) as holes`
 
-const COUNT_TASKS = `
-  insert into blockmill.task_count select chain, name, status, count(*) from blockmill.task group by chain, name, status`
-
 /**
- * Fills an empty record with a history: most tasks have succeeded. The triggers sleep and the indexes are built at the end,
- * so ten million tasks take a minute or two.
+ * Fills an empty record with a history: most tasks have succeeded. Ten million take a minute or two.
  */
 export async function recordTasks({ query }: Pick<Database, 'query'>, { sets, blocks }: RecordSize): Promise<void> {
   const keys = Array.from({ length: sets }, (_, index) => ({
@@ -61,20 +59,10 @@ export async function recordTasks({ query }: Pick<Database, 'query'>, { sets, bl
     keys.map(({ args }) => JSON.stringify(args)),
     keys.map(({ args }) => argsHash(args)),
   ]
-  const indexes = await query<{ name: string; definition: string }>(
-    `select indexname as name, indexdef as definition from pg_indexes
-     where schemaname = 'blockmill' and tablename = 'task' and indexname <> 'task_pkey'`,
-  )
-  await query('alter table blockmill.task disable trigger user')
-  for (const { name } of indexes) await query(`drop index blockmill.${name}`)
-  for (let from = 1; from <= blocks; from += BLOCKS_PER_STATEMENT) {
-    await query(INSERT_TASKS, [...columns, from, Math.min(blocks, from + BLOCKS_PER_STATEMENT - 1), blocks])
-  }
-  for (const { definition } of indexes) await query(definition)
-  await query('alter table blockmill.task enable trigger user')
-  await query(COUNT_TASKS)
-  await query(INSERT_COVERAGE, [...columns, blocks])
-  // As autovacuum leaves it, after a while.
-  await query('vacuum analyze blockmill.task')
-  await query('vacuum analyze blockmill.coverage')
+  await bulkLoadTasks(query, async () => {
+    for (let from = 1; from <= blocks; from += BLOCKS_PER_STATEMENT) {
+      await query(INSERT_TASKS, [...columns, from, Math.min(blocks, from + BLOCKS_PER_STATEMENT - 1), blocks])
+    }
+    await query(INSERT_COVERAGE, [...columns, blocks])
+  })
 }

@@ -96,8 +96,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     em: () => orm.em.fork(),
     async query(sql, params, statement) {
       const connections = await pool()
-      const options = { types: valueReaders(connections), query_timeout: queryTimeoutMs }
-      return runQuery(connections, options, sql, params, statement)
+      const settings = { types: valueReaders(connections), query_timeout: queryTimeoutMs }
+      return runQuery(connections, settings, sql, params, statement)
     },
     async withTransaction(work) {
       const connections = await pool()
