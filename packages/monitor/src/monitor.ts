@@ -26,6 +26,7 @@ import { createResultMetrics } from './results/result-metrics.ts'
 import { createResultPruner, type ResultPruner } from './results/result-pruner.ts'
 import { createResultRecorder, type ResultRecorder } from './results/result-recorder.ts'
 import { type Access, createAccess, type Tokens } from './security/access.ts'
+import { createLoginMetrics, type LoginMetrics } from './security/login-metrics.ts'
 import { registerRecordMetrics } from './statistics/record-metrics.ts'
 import { createPruner, type Pruner } from './retention/pruner.ts'
 import { createStatistics, type Statistics } from './statistics/statistics.ts'
@@ -93,6 +94,7 @@ class MonitorService implements Monitor {
   readonly #options
   readonly #now
   readonly #access: Access
+  readonly #loginMetrics: LoginMetrics
   readonly #recorder: Recorder
   readonly #deadLetters: DeadLetterRecorder
   readonly #statistics: Statistics
@@ -111,6 +113,7 @@ class MonitorService implements Monitor {
     this.#options = options
     this.#now = now
     this.#access = createAccess(config)
+    this.#loginMetrics = createLoginMetrics(metrics)
     this.#recorder = createRecorder({ broker, database, logger, metrics, ...config })
     const storage = createStorage({ database, logger, onRetry: () => undefined })
     const deadLetters = createDeadLetterMetrics(metrics)
@@ -159,6 +162,7 @@ class MonitorService implements Monitor {
       broker,
       now: this.#now,
       access: this.#access,
+      loginMetrics: this.#loginMetrics,
       resultsDir: config.resultsDir,
       ...(config.trustedProxies !== undefined && { trustedProxies: config.trustedProxies }),
       notReadyBecause: () => this.#notReadyBecause(),

@@ -224,7 +224,9 @@ describe('who comes in', () => {
   })
 
   it('makes an address wait that guesses, and no other', async () => {
-    const guarded = await create({ operatorTokens: [OPERATOR] }, { trustedProxies: ['127.0.0.1'] })
+    const refused: string[] = []
+    const loginMetrics = { refused: (reason: string) => void refused.push(reason) }
+    const guarded = await create({ operatorTokens: [OPERATOR] }, { trustedProxies: ['127.0.0.1'], loginMetrics })
     const from = (address: string, token: string) =>
       ask({ url: '/api/v1/tasks', headers: { ...bearer(token), 'x-forwarded-for': address } }, guarded)
     try {
@@ -234,6 +236,8 @@ describe('who comes in', () => {
       expect(await from('10.0.0.2', OPERATOR)).toMatchObject({ status: 200 })
       // Who chooses what a proxy passes on does not choose the address that counts.
       await expectProblem(from('10.0.0.9, 10.0.0.1', OPERATOR), 429)
+      await expectProblem(ask({ url: '/api/v1/tasks' }, guarded), 401)
+      expect(refused).toEqual([...Array.from({ length: 20 }, () => 'wrong'), 'too_many', 'too_many'])
     } finally {
       await guarded.close()
     }

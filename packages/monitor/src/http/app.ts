@@ -6,6 +6,7 @@ import { fastify, type FastifyInstance } from 'fastify'
 import { type Access, createAccess } from '../security/access.ts'
 import { createAuditLog } from '../security/audit-log.ts'
 import { createFailedLogins } from '../security/failed-logins.ts'
+import type { LoginMetrics } from '../security/login-metrics.ts'
 import { allowedMethods } from './allowed-methods.ts'
 import { type ApiPorts, apiRoutes } from './api-routes.ts'
 import { addAuditing } from './audit-hooks.ts'
@@ -24,6 +25,8 @@ export interface AppOptions extends ApiPorts, ProbePorts {
   readonly logger: Logger
   /** Who may come in. Default everybody who uses a name of this machine. */
   readonly access?: Access
+  /** Where refused logins are counted. Default nowhere. */
+  readonly loginMetrics?: LoginMetrics
   /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. Default none. */
   readonly trustedProxies?: readonly string[]
   /** How long a request may take to arrive. Default 10 s. */
@@ -69,7 +72,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const methodsOf = allowedMethods(app)
   addSecurityHeaders(app, { isLocalOnly: !access.needsToken })
   addRequestLimits(app)
-  addAuthentication(app, { access, failedLogins: createFailedLogins(now), logger })
+  addAuthentication(app, { access, failedLogins: createFailedLogins(now), logger, metrics: options.loginMetrics })
   addAuditing(app, { audit, logger })
   app.addHook('onRequest', refuseForeignOrigin)
   addProblemHandlers(app, { logger, methodsOf })

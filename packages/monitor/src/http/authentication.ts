@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 import type { Access, Identity, Role } from '../security/access.ts'
 import type { FailedLogins } from '../security/failed-logins.ts'
+import type { LoginMetrics } from '../security/login-metrics.ts'
 import { sendProblem } from './problem.ts'
 
 declare module 'fastify' {
@@ -20,6 +21,7 @@ export interface AuthenticationPorts {
   readonly access: Access
   readonly failedLogins: FailedLogins
   readonly logger: Logger
+  readonly metrics?: LoginMetrics | undefined
 }
 
 /** For those who watch over processes and have no secret. They tell no more than whether it works, and why not. */
@@ -40,7 +42,8 @@ const CHALLENGES = ['Basic realm="Blockmill", charset="UTF-8"', 'Bearer realm="B
  * | with wrong ones | 401, and 429 with `Retry-After` after many of them |
  * | a viewer's that writes, or is for operators alone | 403 |
  */
-export function addAuthentication(app: FastifyInstance, { access, failedLogins, logger }: AuthenticationPorts): void {
+export function addAuthentication(app: FastifyInstance, ports: AuthenticationPorts): void {
+  const { access, failedLogins, logger, metrics } = ports
   app.decorateRequest('identity', undefined)
   app.addHook('onRequest', async (request, reply) => {
     const { authorization } = request.headers
@@ -50,11 +53,13 @@ export function addAuthentication(app: FastifyInstance, { access, failedLogins, 
     }
     const wait = access.needsToken ? failedLogins.retryAfterSeconds(request.ip) : undefined
     if (wait !== undefined) {
+      metrics?.refused('too_many')
       const detail = `Too many wrong tokens came from this address. Try again in ${wait} seconds.`
       return sendProblem(reply.header('retry-after', wait), 429, detail)
     }
     request.identity = access.identify(authorization)
     if (request.identity === undefined) {
+      metrics?.refused('wrong')
       const isNew = failedLogins.count(request.ip, authorization ?? '')
       if (isNew) logger.warn({ address: request.ip }, 'somebody sent wrong credentials')
       return sendProblem(reply.header('www-authenticate', CHALLENGES), 401, 'The token is not one that is known here.')
