@@ -11,6 +11,7 @@ import { addEnqueueCommand } from './commands/enqueue-command.ts'
 import { addFailuresCommand } from './commands/failures-command.ts'
 import { addGapsCommand } from './commands/gaps-command.ts'
 import { addInspectCommands } from './commands/inspect-commands.ts'
+import { addJobsCommands } from './commands/jobs-commands.ts'
 import { addMigrateCommand } from './commands/migrate-command.ts'
 import { addQueuesCommands } from './commands/queues-commands.ts'
 import { addRetryCommand } from './commands/retry-command.ts'
@@ -63,6 +64,7 @@ export function createProgram(setStatus: SetStatus): Command {
   addRetryCommand(program, setStatus)
   addDeadCommands(program, setStatus)
   addBackfillCommands(program, setStatus)
+  addJobsCommands(program, setStatus)
   addCleanupCommand(program)
   addInspectCommands(program, setStatus)
   addQueuesCommands(program, setStatus)

@@ -1,4 +1,4 @@
-import type { Settings } from '@blockmill/core'
+import type { Setting, Settings } from '@blockmill/core'
 import { type Command, Option } from 'commander'
 
 /** Gives a command one option for each setting that has a flag, described with its key and its default. */
@@ -19,4 +19,9 @@ export function settingValues(command: Command, settings: Settings): Record<stri
     if (flag !== undefined) values[key] = given[new Option(`--${flag} <value>`).attributeName()]
   }
   return values
+}
+
+/** A setting that a command can do without. */
+export function optional<Value>(one: Setting<Value>): Setting<Value | undefined> {
+  return { ...one, required: false }
 }

@@ -1,11 +1,6 @@
-import {
-  type BackfillDetail,
-  type BackfillSummary,
-  type BlockSet,
-  canonicalJson,
-  formatDuration,
-} from '@blockmill/core'
+import { type BackfillDetail, type BackfillSummary, canonicalJson } from '@blockmill/core'
 
+import { rangesText, timeLeft } from '../job-text.ts'
 import { textTable } from '../text-table.ts'
 
 const MISSING_SHOWN = 5
@@ -29,7 +24,7 @@ export function backfillsText(jobs: readonly BackfillSummary[], which: 'all' | '
       job.done,
       job.total ?? '-',
       Math.round(job.blocksPerSecond),
-      left(job),
+      timeLeft(job),
       job.error ?? '',
     ]),
   )
@@ -48,7 +43,7 @@ export function backfillText(job: BackfillDetail): string {
   return [
     `${job.id}: ${job.task} on ${job.chain}, blocks ${job.from} to ${job.to}${options.map((one) => `, ${one}`).join('')}`,
     `${job.state}${job.error === null ? '' : `: ${job.error}`}`,
-    `${job.done} of ${job.total ?? '?'} blocks done, ${Math.round(job.blocksPerSecond)}/s${left(job) === '-' ? '' : `, ${left(job)} left`}`,
+    `${job.done} of ${job.total ?? '?'} blocks done, ${Math.round(job.blocksPerSecond)}/s${timeLeft(job) === '-' ? '' : `, ${timeLeft(job)} left`}`,
     `${job.scheduled} tasks scheduled; on record ${tasks.succeeded} succeeded, ${tasks.failed} failed, ${tasks.unfinished} unfinished, ${tasks.dropped} cancelled or orphaned`,
     ...(job.parts.length === 0 ? [] : [partsTable(job)]),
   ].join('\n')
@@ -62,17 +57,7 @@ function partsTable({ parts }: BackfillDetail): string {
       done,
       total,
       scheduled,
-      rangesText(missing.ranges, missing.isCut),
+      rangesText(missing, { most: MISSING_SHOWN }),
     ]),
   )
-}
-
-function rangesText(ranges: BlockSet, isCut: boolean): string {
-  if (ranges.length === 0) return '-'
-  const shown = ranges.slice(0, MISSING_SHOWN).map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`))
-  return `${shown.join(', ')}${isCut || ranges.length > MISSING_SHOWN ? ', …' : ''}`
-}
-
-function left({ etaSeconds }: Pick<BackfillSummary, 'etaSeconds'>): string {
-  return etaSeconds === null || etaSeconds === 0 ? '-' : formatDuration(Math.ceil(etaSeconds) * 1_000)
 }

@@ -6,8 +6,6 @@ import {
   type BackfillJob,
   ConfigurationError,
   createBackfillJob,
-  createBackfills,
-  type Database,
   discoverTasks,
   type JsonObject,
   NonRetryableError,
@@ -51,16 +49,4 @@ export async function backfillJobOf(
   ]
   if (problems.length === 0) return { job, definition }
   throw new NonRetryableError('BACKFILL_INVALID', `The back-fill cannot be started: ${problems.join('; ')}.`)
-}
-
-/** Puts a job on record. Says so when nobody is there to run it. */
-export async function startBackfill(database: Database, job: BackfillJob, warn: (text: string) => void): Promise<void> {
-  await createBackfills(database).create(job)
-  const leading = await database.query(
-    'select 1 from blockmill.scheduler_lease where chain = $1 and expires_at > clock_timestamp()',
-    [job.chain],
-  )
-  if (leading.length === 0) {
-    warn(`No scheduler leads chain '${job.chain}' at the moment: the back-fill begins when one does.`)
-  }
 }

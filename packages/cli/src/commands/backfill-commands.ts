@@ -8,22 +8,25 @@ import {
   type Database,
   defineSettings,
   formatDuration,
+  isBackfillOver,
   loadConfig,
   schedulerSettings,
-  type Setting,
 } from '@blockmill/core'
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 
 import { backfillsText, backfillText } from '../backfill/describe-backfill.ts'
 import { dryRunBackfill } from '../backfill/dry-run-backfill.ts'
-import { backfillJobOf, startBackfill, type StartOptions } from '../backfill/start-backfill.ts'
-import { watchBackfill } from '../backfill/watch-backfill.ts'
+import { backfillJobOf, type StartOptions } from '../backfill/start-backfill.ts'
 import type { EstimatedDryRun } from '../dry-run/dry-run-task.ts'
 import { EXIT_STATUS } from '../exit-status.ts'
-import { jsonObject } from '../option-values.ts'
+import { warnWithoutScheduler } from '../leading-scheduler.ts'
+import { anyNumber, jsonObject } from '../option-values.ts'
+import { printAnswer } from '../print-answer.ts'
 import { createProgressBar } from '../progress-bar.ts'
 import type { SetStatus } from '../run-cli.ts'
-import { addSettingOptions, settingValues } from '../setting-options.ts'
+import { addSettingOptions, optional, settingValues } from '../setting-options.ts'
+import { untilInterrupted } from '../until-interrupted.ts'
+import { watchJob } from '../watch-job.ts'
 import { withDatabase } from '../with-database.ts'
 
 const { databaseUrl, configFile, taskPackages, chain, chainKind, chainEndpoints } = schedulerSettings
@@ -64,7 +67,7 @@ export function addBackfillCommands(program: Command, setStatus: SetStatus): voi
       const job = await withDatabase(config.databaseUrl, 'backfill', (database) =>
         createBackfills(database).order(id, order),
       )
-      print(json ? JSON.stringify(job, undefined, 2) : `${job.id} is ${job.state}.`)
+      printAnswer(job, json, () => `${job.id} is ${job.state}.`)
     })
   }
 }
@@ -74,16 +77,16 @@ function addStart(backfill: Command, setStatus: SetStatus): void {
     .command('start', { isDefault: true })
     .description('fill in blocks that were not evaluated, and print the id of the job')
     .requiredOption('--task <name>', 'which task')
-    .requiredOption('--from <block>', 'first block', number)
-    .requiredOption('--to <block>', 'last block, included', number)
+    .requiredOption('--from <block>', 'first block', anyNumber)
+    .requiredOption('--to <block>', 'last block, included', anyNumber)
     .addOption(
       new Option('--args <json>', 'only with these arguments; default all that it has or has had').argParser(
         jsonObject,
       ),
     )
-    .option('--chunk <blocks>', "blocks in one message, 1 to 500; default the task's own", number)
-    .option('--window <tasks>', 'most tasks of its queue that wait at the broker; default 10000', number)
-    .option('--rate <tasks>', 'most tasks scheduled in a second; default no limit', number)
+    .option('--chunk <blocks>', "blocks in one message, 1 to 500; default the task's own", anyNumber)
+    .option('--window <tasks>', 'most tasks of its queue that wait at the broker; default 10000', anyNumber)
+    .option('--rate <tasks>', 'most tasks scheduled in a second; default no limit', anyNumber)
     .option('--force', 'also blocks that were evaluated before: their tasks run again')
     .option('--dry-run', 'only count the tasks and estimate the time; status 1 when a condition failed')
     .option('--watch', 'show its progress until it is over; status 1 unless it is completed')
@@ -96,15 +99,16 @@ function addStart(backfill: Command, setStatus: SetStatus): void {
       if (dryRun) {
         const progress = createProgressBar({ output: process.stderr, unit: 'blocks' })
         const found = await dryRunBackfill(config, database, job, progress).finally(() => progress.end())
-        print(json ? JSON.stringify(found, undefined, 2) : dryRunText(found))
+        printAnswer(found, json, () => dryRunText(found))
         if (found.failed > 0) setStatus(EXIT_STATUS.failure)
         return
       }
-      await startBackfill(database, job, (text) => void process.stderr.write(`${text}\n`))
-      if (watch) {
-        if (!json) print(job.id)
-        await watchToTheEnd(database, job.id, json, setStatus)
-      } else print(json ? JSON.stringify(await createBackfills(database).summary(job.id), undefined, 2) : job.id)
+      const backfills = createBackfills(database)
+      await backfills.create(job)
+      await warnWithoutScheduler(database, { chain: job.chain, what: 'back-fill' })
+      if (!watch) return printAnswer(await backfills.summary(job.id), json, () => job.id)
+      if (!json) process.stdout.write(`${job.id}\n`)
+      await watchToTheEnd(database, job.id, json, setStatus)
     })
   })
 }
@@ -149,31 +153,32 @@ function addList(backfill: Command): void {
 
 async function printList(backfills: Backfills, filter: Parameters<Backfills['list']>[0], json: boolean): Promise<void> {
   const jobs = await backfills.list(filter)
-  print(json ? JSON.stringify(jobs, undefined, 2) : backfillsText(jobs, filter?.states === undefined ? 'all' : 'such'))
+  printAnswer(jobs, json, () => backfillsText(jobs, filter?.states === undefined ? 'all' : 'such'))
 }
 
 function printDetail(job: BackfillDetail, json: boolean): void {
-  print(json ? JSON.stringify(job, undefined, 2) : backfillText(job))
+  printAnswer(job, json, () => backfillText(job))
 }
 
 async function watchToTheEnd(database: Database, id: string, json: boolean, setStatus: SetStatus): Promise<void> {
   const backfills = createBackfills(database)
-  const interrupted = new AbortController()
-  const interrupt = (): void => interrupted.abort()
-  process.once('SIGINT', interrupt)
-  try {
-    const { state } = await watchBackfill(backfills, id, {
+  await untilInterrupted(async (signal) => {
+    const look = async () => {
+      const job = await backfills.summary(id)
+      return { ...job, note: job.error }
+    }
+    await watchJob(look, {
+      isOver: isBackfillOver,
       progress: createProgressBar({ output: process.stderr, unit: 'blocks' }),
       tell: (line) => void process.stderr.write(`${line}\n`),
-      signal: interrupted.signal,
+      signal,
     })
-    if (interrupted.signal.aborted) process.stderr.write('The back-fill goes on without being watched.\n')
-    printDetail(await backfills.detail(id), json)
-    if (interrupted.signal.aborted) setStatus(EXIT_STATUS.interrupted)
-    else if (state !== 'completed') setStatus(EXIT_STATUS.failure)
-  } finally {
-    process.off('SIGINT', interrupt)
-  }
+    if (signal.aborted) process.stderr.write('The back-fill goes on without being watched.\n')
+    const job = await backfills.detail(id)
+    printDetail(job, json)
+    if (signal.aborted) setStatus(EXIT_STATUS.interrupted)
+    else if (job.state !== 'completed') setStatus(EXIT_STATUS.failure)
+  })
 }
 
 function dryRunText({
@@ -199,17 +204,4 @@ function dryRunText({
     ...(failed === 0 ? [] : [`The condition failed for ${failed} blocks.`]),
     `Estimated time: ${time}.`,
   ].join('\n')
-}
-
-function number(text: string): number {
-  if (/^-?\d+(\.\d+)?$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('It must be a number.')
-}
-
-function optional<Value>(one: Setting<Value>): Setting<Value | undefined> {
-  return { ...one, required: false }
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
 }

@@ -6,7 +6,6 @@ import {
   type JsonObject,
   loadConfig,
   schedulerSettings,
-  type Setting,
 } from '@blockmill/core'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
@@ -15,7 +14,7 @@ import { EXIT_STATUS } from '../exit-status.ts'
 import { blockNumber, jsonObject } from '../option-values.ts'
 import { createProgressBar } from '../progress-bar.ts'
 import type { SetStatus } from '../run-cli.ts'
-import { addSettingOptions, settingValues } from '../setting-options.ts'
+import { addSettingOptions, optional, settingValues } from '../setting-options.ts'
 import { textTable } from '../text-table.ts'
 
 const { taskPackages, chain, chainKind, chainEndpoints, archiveEndpoints, databaseUrl, configFile } = schedulerSettings
@@ -71,10 +70,6 @@ export function addDryRunCommand(tasks: Command, setStatus: SetStatus): void {
       progress.end()
     }
   })
-}
-
-function optional<Value>(one: Setting<Value>): Setting<Value | undefined> {
-  return { ...one, required: false }
 }
 
 function count(text: string): number {

@@ -1,8 +1,8 @@
 import { defineSettings, type Duration, type JsonObject, loadConfig, schedulerSettings } from '@blockmill/core'
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 
 import { enqueueTask } from '../enqueue/enqueue-task.ts'
-import { jsonObject } from '../option-values.ts'
+import { anyNumber, jsonObject } from '../option-values.ts'
 import { addSettingOptions, settingValues } from '../setting-options.ts'
 
 const { brokerUrl, namespace, monitorQueue, databaseUrl, chain, taskPackages, maxAttempts, configFile } =
@@ -28,10 +28,10 @@ export function addEnqueueCommand(program: Command): void {
     .description('enqueue one task by hand and print its id')
     .argument('<task>', 'name of the task')
     .addOption(new Option('--args <json>', 'its arguments').argParser(jsonObject).default({}, '{}'))
-    .option('--priority <number>', 'lower goes first; 0 counts', number)
+    .option('--priority <number>', 'lower goes first; 0 counts', anyNumber)
     .option('--execute-after <time>', 'not before: a duration such as 5m, or a time such as 2026-01-31T12:00:00Z', time)
     .option('--expires <time>', 'fails when it was not started by then: a duration or a time', time)
-    .option('--block <number>', 'the block that it is for', number)
+    .option('--block <number>', 'the block that it is for', anyNumber)
     .option('--queue <name>', 'another queue than its own')
     .option('--unique', 'not while a task with the same arguments and block is live (default without --block)')
     .option('--no-unique', 'also while such a task is live; needs no database')
@@ -47,11 +47,6 @@ export function addEnqueueCommand(program: Command): void {
       if (!enqueued.isNew) process.stderr.write('A task with these arguments is live already: this is its id.\n')
     },
   )
-}
-
-function number(text: string): number {
-  if (/^-?\d+(\.\d+)?$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('It must be a number.')
 }
 
 /** A time with a date is one; everything else is left to the client, which knows durations. */

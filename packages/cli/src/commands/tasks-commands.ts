@@ -1,9 +1,12 @@
 import {
+  type AnyRangeTaskDefinition,
+  type AnyTaskDefinition,
   defineSettings,
   describeCondition,
   discoverTasks,
   formatDuration,
   loadConfig,
+  type RegisteredRangeTask,
   type RegisteredTask,
   schedulerSettings,
 } from '@blockmill/core'
@@ -24,16 +27,17 @@ export function addTasksCommands(program: Command, setStatus: SetStatus): void {
   const list = tasks.command('list').description('list all tasks').option('--json', 'as JSON')
   addSettingOptions(list, settings).action(async ({ json = false }: { json?: boolean }) => {
     const { config } = await loadConfig(settings, { commandLine: settingValues(list, settings) })
-    const found = (await discoverTasks(config.taskPackages)).list().map(describeTask)
+    const registry = await discoverTasks(config.taskPackages)
+    const found = [...registry.list().map(describeTask), ...registry.listRangeTasks().map(describeRangeTask)]
     const table = textTable(
       ['task', 'chains', 'runs', 'arguments', 'queue', 'head', 'timeout', 'file'],
       found.map((one) => [
         one.name,
         one.chainKind,
         one.runs,
-        one.arguments,
+        one.arguments ?? '-',
         one.queue,
-        one.head,
+        one.head ?? '-',
         one.timeout ?? '-',
         one.file,
       ]),
@@ -43,16 +47,30 @@ export function addTasksCommands(program: Command, setStatus: SetStatus): void {
 }
 
 function describeTask({ definition, file }: RegisteredTask) {
-  const { name, chainKind, condition, args, queue, head, priority, timeoutMs } = definition
+  const { condition, args, head, priority } = definition
   return {
-    name,
-    chainKind,
+    ...describeExecution(definition),
     runs: describeCondition(condition),
     arguments: typeof args === 'function' ? 'computed' : `${args.length} ${args.length === 1 ? 'set' : 'sets'}`,
-    queue,
     head,
     priority,
-    timeout: timeoutMs === undefined ? null : formatDuration(timeoutMs),
     file,
   }
+}
+
+/** Arguments and blocks of a range task are those of its jobs. */
+function describeRangeTask({ definition, file }: RegisteredRangeTask) {
+  const { batchSize, priority } = definition
+  return {
+    ...describeExecution(definition),
+    runs: `over ranges, in batches of ${batchSize}`,
+    arguments: null,
+    head: null,
+    priority: priority ?? null,
+    file,
+  }
+}
+
+function describeExecution({ kind, name, chainKind, queue, timeoutMs }: AnyTaskDefinition | AnyRangeTaskDefinition) {
+  return { name, kind, chainKind, queue, timeout: timeoutMs === undefined ? null : formatDuration(timeoutMs) }
 }

@@ -161,7 +161,7 @@ export function jobRoutes({ database, logger, now, resultsDir }: JobRoutesPorts)
       },
       async ({ params: { id } }, reply) => {
         await jobs.delete(id)
-        if (resultsDir !== undefined) await removeResultFiles(resultsDir, id)
+        if (resultsDir !== undefined) await removeResultFiles(resultsDir, id.toLowerCase())
         return reply.code(204).send(null)
       },
     )

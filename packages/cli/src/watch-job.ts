@@ -1,0 +1,47 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+import type { ProgressBar } from './progress-bar.ts'
+
+const LOOK_EVERY_MS = 500
+
+/** How a durable job is, as far as watching it goes. */
+export interface WatchedJob<State extends string = string> {
+  readonly state: State
+  /** What it waits for, say. */
+  readonly note: string | null
+  readonly done: number
+  readonly total: number | null
+  readonly blocksPerSecond: number
+}
+
+export interface WatchOptions<State extends string> {
+  readonly isOver: (state: State) => boolean
+  readonly progress: ProgressBar
+  /** Is told the state and its note whenever they change. */
+  readonly tell: (line: string) => void
+  readonly signal: AbortSignal
+}
+
+/** Shows a job's progress until it is over, or the signal aborts. Throws what `look` throws. */
+export async function watchJob<State extends string>(
+  look: () => Promise<WatchedJob<State>>,
+  { isOver, progress, tell, signal }: WatchOptions<State>,
+): Promise<void> {
+  let told = ''
+  while (true) {
+    const job = await look()
+    const note = `${job.state}${job.note === null ? '' : `: ${job.note}`}`
+    if (note !== told) {
+      progress.end()
+      tell(note)
+      told = note
+    }
+    if (isOver(job.state) || signal.aborted) {
+      progress.end()
+      return
+    }
+    if (job.total !== null) progress.show({ done: job.done, total: job.total, perSecond: job.blocksPerSecond })
+    // The signal ends the wait; the next look is the last.
+    await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined)
+  }
+}
