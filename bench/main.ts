@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 
 import { benchBackfill } from './src/backfill.ts'
+import { benchContractTransactions } from './src/contract-transactions.ts'
 import { benchCoverage } from './src/coverage.ts'
 import { benchDecode } from './src/decode.ts'
 import { benchHistory, fillDatabase } from './src/history.ts'
@@ -13,7 +14,7 @@ import { isReached, printResults, type Result } from './src/report.ts'
 import { benchTracked } from './src/tracked.ts'
 import { benchWorker } from './src/worker.ts'
 
-const HELP = `npm run bench -- [planner] [decode] [tracked] [worker] [backfill] [coverage] [recorder]
+const HELP = `npm run bench -- [planner] [decode] [tracked] [worker] [backfill] [contract-transactions] [coverage] [recorder]
                      [history] [monitor-memory] [prune] [fill] [--tasks 20000] [--blocks 1000000] [--rows 5000000]
                      [--json]
 
@@ -25,6 +26,9 @@ const HELP = `npm run bench -- [planner] [decode] [tracked] [worker] [backfill] 
             memory of a worker over 200,000 tasks
   backfill  a back-fill in chunks of 100 from its plan to the record of its last task, with a live block each
             second meanwhile: how long both take, and the scheduler's memory
+  contract-transactions
+            all transactions of a contract from an API that takes 200 ms for each answer: a range job of eight batches
+            at a time next to one request after the other
   coverage  times of the queries for coverage and gaps with 10,000,000 tasks on record; takes minutes and some
             gigabytes, so it runs only when it is named
   recorder  rows that the monitor records in a second, from the broker to the table, next to the bare statement
@@ -55,6 +59,7 @@ const BENCHMARKS = {
   tracked: ({ tasks }) => benchTracked({ tasks }),
   worker: () => benchWorker(),
   backfill: ({ blocks }) => benchBackfill({ blocks }),
+  'contract-transactions': () => benchContractTransactions(),
   coverage: () => benchCoverage(),
   recorder: ({ tasks }) => benchRecorder({ tasks }),
   history: ({ rows, tasks }) => benchHistory({ rows, tasks, turns: 100 }),

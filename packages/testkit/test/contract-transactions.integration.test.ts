@@ -18,12 +18,12 @@ import {
   type EtherscanFacade,
   type EtherscanFault,
   loadContract,
+  readTrueTransactions,
   runRangeTask,
   startAnvil,
   startEtherscanFacade,
   startEvmProxy,
 } from '../src/index.ts'
-import { callJsonRpcBatch } from '../src/chain/call-json-rpc.ts'
 
 const ROW_CAP = 200
 const KEY = 'KEY+0123456789'
@@ -47,10 +47,10 @@ beforeAll(async () => {
   settings = {
     etherscanUrl: facade.url,
     etherscanKey: KEY,
-    etherscanTimeoutMs: 5_000,
+    etherscanTimeoutMs: 30_000,
     rpcUrls: new Map([[chainId, [chain.url]]]),
   }
-  truth = await readTruth()
+  truth = await readTrueTransactions(chain.url, load.address, load.to)
 })
 afterAll(async () => {
   await facade.stop()
@@ -60,45 +60,6 @@ afterEach(() => {
   facade.disconnect(false)
   Object.assign(facade.limits, { rowCap: ROW_CAP, callsPerSecond: Infinity, callsPerDay: Infinity })
 })
-
-/** What the chain itself says, read without anything that is tested here. */
-async function readTruth(): Promise<readonly ContractTransaction[]> {
-  type Fields = Record<string, string | null>
-  const numbers = Array.from({ length: load.to + 1 }, (_, number) => `0x${number.toString(16)}`)
-  const [blocks, receipts] = await Promise.all([
-    callJsonRpcBatch(
-      chain.url,
-      numbers.map((number) => ['eth_getBlockByNumber', [number, true]]),
-    ) as Promise<{ timestamp: string; transactions: Fields[] }[]>,
-    callJsonRpcBatch(
-      chain.url,
-      numbers.map((number) => ['eth_getBlockReceipts', [number]]),
-    ) as Promise<Fields[][]>,
-  ])
-  const decimal = (hex: string | null | undefined) => BigInt(hex ?? 'none').toString()
-  return blocks.flatMap(({ timestamp, transactions }, number) =>
-    transactions.flatMap((sent, index) => {
-      const receipt = receipts[number]?.[index] ?? {}
-      if (![sent['from'], sent['to'], receipt['contractAddress']].includes(load.address)) return []
-      const row = {
-        hash: String(sent['hash']),
-        blockNumber: number,
-        transactionIndex: index,
-        timestamp: new Date(Number(timestamp) * 1_000).toISOString(),
-        from: String(sent['from']),
-        to: sent['to'] ?? null,
-        contractAddress: receipt['contractAddress'] ?? null,
-        value: decimal(sent['value']),
-        input: String(sent['input']),
-        gas: Number(sent['gas']),
-        gasUsed: Number(receipt['gasUsed']),
-        gasPrice: decimal(receipt['effectiveGasPrice']),
-        status: receipt['status'] === '0x1' ? ('success' as const) : ('failed' as const),
-      }
-      return [row]
-    }),
-  )
-}
 
 const request = (provider: ProviderName, from = 0, to = load.to) => ({
   address: load.address,

@@ -117,6 +117,14 @@ describe('createEtherscanProvider', () => {
     expect(asked).toEqual([1, 2, 1, 1])
   })
 
+  it('looks twice at two of many batches of the same length, and not at each', async () => {
+    const { api, asked } = apiOf(transactionsOf(Array.from({ length: 400 }, () => 1)), 1_000)
+    const provider = provide(api)
+    for (let from = 0; from < 400; from += 40)
+      expect((await provider.read(query(from, from + 39))).rows).toHaveLength(40)
+    expect(asked).toEqual([1, 2, 1, 1, ...Array.from({ length: 8 }, () => 1)])
+  })
+
   it('reads a block with more rows than the cap page by page', async () => {
     const all = transactionsOf([3, 2_500, 3])
     const provider = provide(apiOf(all, 1_000).api)

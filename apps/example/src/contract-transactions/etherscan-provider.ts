@@ -35,10 +35,25 @@ export function createEtherscanProvider({ api, learnt }: EtherscanProviderOption
     throw new ProviderError('invalid_data', `${api.label} was asked ${asked}, and answered with ${problem}.`)
   }
 
+  /**
+   * Whether an answer with one row more, which is in the blocks behind the range, shows that an answer was not cut off. Contracts that
+   * are called in every block have batches of the same length, and each would otherwise have to be looked at twice.
+   */
+  const isBelowCap = async (query: TransactionQuery, got: number): Promise<boolean> => {
+    const { from, to } = query.range
+    const blocks = { from, to: Math.min(Number.MAX_SAFE_INTEGER, to + rangeSize(query.range)) }
+    const wider = await ask(query, { page: 1, offset: got + 1, blocks })
+    const next = wider[got]
+    if (next === undefined || next.blockNumber <= to) return false
+    learnt.rowCap = learntRowCap(learnt.rowCap, wider.length, false)
+    return true
+  }
+
   /** Whether there may be more rows than those of an answer to the first page. */
   const isFull = async (query: TransactionQuery, got: number): Promise<boolean> => {
     const seems = fullness(learnt.rowCap, ROWS_ASKED, got)
     if (seems !== 'unclear') return seems === 'full'
+    if (got === learnt.rowCap.atLeast && (await isBelowCap(query, got))) return false
     // The next page would end behind the window.
     if (2 * got > RESULT_WINDOW) return true
     const more = await ask(query, { page: 2, offset: got })
