@@ -70,18 +70,27 @@ export interface TrackedOptions {
   readonly tasks: number
   /** One that the database does not know yet. Default `bench`. */
   readonly chain?: string
+  /** Where the chain begins. Default 1. */
+  readonly firstBlock?: number
 }
 
 /** The rates of one run, from the chain's head; see `benchTracked`. */
-export async function measureTracked({ brokerUrl, databaseUrl, tasks, chain: chainId = 'bench' }: TrackedOptions) {
+export async function measureTracked({
+  brokerUrl,
+  databaseUrl,
+  tasks,
+  chain: chainId = 'bench',
+  firstBlock = 1,
+}: TrackedOptions) {
   const namespace = `bench-${randomBytes(4).toString('hex')}`
   const logger = createLogger({ service: 'scheduler', level: 'warn' })
   const topology = createTopology({ namespace })
   const broker = createBroker({ url: brokerUrl, topology, logger, connectionName: 'scheduler' })
   const database = openDatabase({ url: databaseUrl, logger })
-  const chain = createScriptedChain()
+  const lastBlock = firstBlock + tasks - 1
+  const chain = createScriptedChain({ head: firstBlock - 1 })
   const scheduler = createScheduler({
-    config: { chain: chainId, start: 1 },
+    config: { chain: chainId, start: firstBlock },
     logger,
     metrics: createMetrics('scheduler'),
     broker,
@@ -95,8 +104,8 @@ export async function measureTracked({ brokerUrl, databaseUrl, tasks, chain: cha
   const worker = await startChild('service-process.ts', { ...service, role: 'worker' })
 
   const start = performance.now()
-  chain.advanceTo(tasks)
-  const addedAt = await whenTrue(database, COVERED, [chainId, tasks])
+  chain.advanceTo(lastBlock)
+  const addedAt = await whenTrue(database, COVERED, [chainId, firstBlock, lastBlock])
   const recordedAt = await whenTrue(database, SUCCEEDED, [chainId, tasks])
 
   await Promise.all([worker.stop(), monitor.stop()])
@@ -108,7 +117,7 @@ export async function measureTracked({ brokerUrl, databaseUrl, tasks, chain: cha
 }
 
 const COVERED = `
-  select evaluated @> int8range(1, $2::bigint, '[]') as done from blockmill.coverage where chain = $1 and task = 'noop'`
+  select evaluated @> int8range($2::bigint, $3::bigint, '[]') as done from blockmill.coverage where chain = $1 and task = 'noop'`
 // From the totals, which cost the same however much is on record.
 const SUCCEEDED = `
   select coalesce(sum(count), 0) = $2::bigint as done from blockmill.task_count where chain = $1 and status = 'succeeded'`
