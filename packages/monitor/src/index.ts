@@ -2,6 +2,7 @@ export { cancelWaiting } from './actions/cancel-waiting.ts'
 export { moveMessages } from './actions/move-messages.ts'
 export { countTasks, selectTaskIds } from './actions/select-tasks.ts'
 export { actionFilter, actOnTasks } from './actions/task-action.ts'
+export { ApiProblem, createApiClient } from './client/api-client.ts'
 export {
   deleteDeadLetters,
   findDeadLetter,
@@ -23,6 +24,7 @@ export { createAccess } from './security/access.ts'
 export type { CancelWaitingPorts, PurgedQueue } from './actions/cancel-waiting.ts'
 export type { Move, MovePorts } from './actions/move-messages.ts'
 export type { TaskAction, TaskActionOptions, TaskActionPorts, TaskOutcome } from './actions/task-action.ts'
+export type { ApiAnswer, ApiClient, ApiClientOptions, ApiRequest, ApiRoute } from './client/api-client.ts'
 export type { TaskFilter } from './http/task-filter.ts'
 export type { DeadLetterFilter, DeadLetterSummary, StoredDeadLetter } from './dead-letters/dead-letter-store.ts'
 export type { ReplayPorts, ReplayReport } from './dead-letters/replay-dead-letters.ts'

@@ -10,7 +10,8 @@ const Name = Type.String({ minLength: 1, maxLength: 128 })
 const Count = Type.Integer({ minimum: 0 })
 const Fingerprint = Type.String({ pattern: '^[0-9a-f]{16}$' })
 
-const QuerySchema = Type.Object(
+/** Which groups of failures. */
+export const FailureQuerySchema = Type.Object(
   {
     task: Type.Optional(Name),
     chain: Type.Optional(Name),
@@ -27,7 +28,7 @@ const QuerySchema = Type.Object(
 )
 
 /** Groups of failures, those that were seen last first. */
-const GroupListSchema = Type.Object({
+export const FailureListSchema = Type.Object({
   groups: Type.Array(
     Type.Object({
       fingerprint: Type.String({ ...Fingerprint, description: 'a filter of `/tasks`' }),
@@ -54,8 +55,8 @@ export function failureRoutes({ database }: { readonly database: Database }): Fa
       {
         schema: {
           summary: 'Failures in groups of one kind, those that were seen last first',
-          querystring: QuerySchema,
-          response: { 200: GroupListSchema, 400: ProblemSchema },
+          querystring: FailureQuerySchema,
+          response: { 200: FailureListSchema, 400: ProblemSchema },
         },
       },
       async ({ query: { since, cursor, ...filter } }) => {
