@@ -1,6 +1,7 @@
 import { type Database, type Query } from '../database/database.ts'
 import { NonRetryableError } from '../errors/blockmill-error.ts'
 import { jobPace } from '../job/job-pace.ts'
+import { isUuid, rowById } from '../job/row-by-id.ts'
 import { fromMultirange } from '../range/block-range.ts'
 import type { JsonObject } from '../task/json.ts'
 import type { TaskState } from '../task/task-state.ts'
@@ -41,8 +42,6 @@ export interface Backfills {
 /** Most missing ranges that are shown of a part, and most parts of a job. */
 const MAX_RANGES = 100
 const MAX_PARTS = 1_000
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 const SIZE_OF = (set: string): string => `(select coalesce(sum(upper(one) - lower(one)), 0) from unnest(${set}) as one)`
 
@@ -95,8 +94,7 @@ const GROUP: Readonly<Record<TaskState, keyof BackfillTasks>> = {
 /** The back-fill jobs in a database with the current schema. */
 export function createBackfills({ query }: Pick<Database, 'query'>): Backfills {
   const summary = async (id: string): Promise<BackfillSummary> => {
-    if (!UUID.test(id)) throw unknown(id)
-    const [row] = await query<SummaryRow>(`${SUMMARY} where id = $1`, [id])
+    const row = await rowById<SummaryRow>(query, SUMMARY, id)
     if (row === undefined) throw unknown(id)
     return summaryOfRow(row)
   }
@@ -142,7 +140,7 @@ export function createBackfills({ query }: Pick<Database, 'query'>): Backfills {
     async order(id, order) {
       const { from, to } = backfillMove(order)
       // A job that is cancelled for good has finished; one that goes on has not.
-      const moved = UUID.test(id)
+      const moved = isUuid(id)
         ? await query(
             `update blockmill.backfill set state = $2, error = null,
                finished_at = case when $2 = 'cancelled' then clock_timestamp() end

@@ -10,6 +10,7 @@ import { jobPace } from './job-pace.ts'
 import { isRangeJobOver, rangeJobMove, type RangeJobMove, type RangeJobState } from './job-state.ts'
 import type { RangeJob } from './range-job.ts'
 import { RANGE_JOB_COLUMNS, type RangeJobRow, rangeJobOfRow } from './range-job-rows.ts'
+import { isUuid, rowById } from './row-by-id.ts'
 import type { BatchPage, RangeBatch, RangeJobDetail, RangeJobSummary } from './range-job-view.ts'
 
 /** What a person may order of a job. */
@@ -56,8 +57,6 @@ export interface RangeJobs {
 const MAX_RANGES = 1_000
 /** Rows of results that one statement deletes: some hundred megabytes at most. */
 const DELETED_AT_ONCE = 1_000
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 const COUNTS = BATCH_STATES.map((state) => `count(*) filter (where state = '${state}') as ${state}`).join(', ')
 
@@ -120,8 +119,7 @@ const ORDER = `
 /** The range jobs in a database with the current schema. */
 export function createRangeJobs({ query }: Pick<Database, 'query'>): RangeJobs {
   const summary = async (id: string): Promise<RangeJobSummary> => {
-    if (!UUID.test(id)) throw unknown(id)
-    const [row] = await query<SummaryRow>(`${SUMMARY} where id = $1`, [id])
+    const row = await rowById<SummaryRow>(query, SUMMARY, id)
     if (row === undefined) throw unknown(id)
     return summaryOfRow(row)
   }
@@ -174,7 +172,7 @@ export function createRangeJobs({ query }: Pick<Database, 'query'>): RangeJobs {
     async order(id, order) {
       const { from, to } = rangeJobMove(order)
       const isRetry = order === 'retry-failed'
-      const moved = UUID.test(id)
+      const moved = isUuid(id)
         ? await query(ORDER, [id, to, [...from], Date.now(), isRetry, [...batchMove('retry-failed').from]])
         : []
       const job = await summary(id)
