@@ -125,6 +125,16 @@ describe('createEtherscanProvider', () => {
     expect(asked).toEqual([1, 2, 1, 1, ...Array.from({ length: 8 }, () => 1)])
   })
 
+  it('does not take a second answer of the same length for whole, because both may have as many rows as the cap', async () => {
+    const all = transactionsOf([30, 20, 20, 1])
+    const provider = provide(apiOf(all, 30).api)
+    expect(await provider.read(query(0, 0))).toMatchObject({ through: 0 })
+    expect(await readOnwards(provider, 1, 3)).toEqual(all.slice(30))
+    // Whole as well, with a row behind it that the API cannot give in the same answer.
+    const again = provide(apiOf(all, 30).api, { atLeast: 30, cap: undefined })
+    expect(await again.read(query(0, 0))).toMatchObject({ through: 0 })
+  })
+
   it('reads a block with more rows than the cap page by page', async () => {
     const all = transactionsOf([3, 2_500, 3])
     const provider = provide(apiOf(all, 1_000).api)
