@@ -2,11 +2,11 @@ import { dashboard, labelVariable, row, stat, timeSeries } from './panel.ts'
 
 const CHOSEN = 'chain=~"$chain", task=~"$task"'
 
-/** How far back-fills are, how fast, and what holds them up. */
+/** How far back-fills and range jobs are, how fast, and what holds them up. */
 export const backfills = dashboard({
   uid: 'blockmill-backfills',
   title: 'Blockmill: back-fills and jobs',
-  description: 'How far back-fills are, how fast, and what holds them up.',
+  description: 'How far back-fills and range jobs are, how fast, and what holds them up.',
   variables: [
     labelVariable('chain', 'blockmill_backfill_remaining_blocks'),
     labelVariable('task', 'blockmill_backfill_remaining_blocks'),
@@ -81,6 +81,49 @@ export const backfills = dashboard({
         description: 'Critical time of the work at the head, 95 %. A back-fill must not show in it.',
         unit: 's',
         queries: [['task:blockmill_task_critical_seconds:p95_5m', '{{task}}']],
+      }),
+    ),
+    row(
+      9,
+      timeSeries({
+        title: 'Range jobs: remaining blocks',
+        description: 'Blocks that range jobs still have to fetch. A level line for half an hour raises an alert.',
+        queries: [[`max by (chain, task) (blockmill_range_remaining_blocks{${CHOSEN}})`, '{{chain}} {{task}}']],
+      }),
+      timeSeries({
+        title: 'Range jobs: blocks per second',
+        description: 'Over the last minute. At 0, batches wait for workers, or fail: see the dashboard of tasks.',
+        queries: [[`max by (chain, task) (blockmill_range_blocks_per_second{${CHOSEN}})`, '{{chain}} {{task}}']],
+      }),
+      timeSeries({
+        title: 'Range jobs: time to go',
+        description: 'At the present speed.',
+        unit: 's',
+        queries: [[`max by (chain, task) (blockmill_range_eta_seconds{${CHOSEN}})`, '{{chain}} {{task}}']],
+      }),
+    ),
+    row(
+      9,
+      timeSeries({
+        title: 'Batches of range jobs, by state',
+        description: 'Those that are not over. Failed ones are bisected down to the block that fails.',
+        queries: [['sum by (state) (max by (chain, state) (blockmill_range_batches{chain=~"$chain"}))', '{{state}}']],
+      }),
+      timeSeries({
+        title: 'Rows of range jobs',
+        description: 'Confirmed by the broker for workers, and stored by the monitor.',
+        unit: 'ops',
+        queries: [
+          ['sum by (task) (rate(blockmill_rows_emitted_total{task=~"$task"}[$__rate_interval]))', '{{task}} emitted'],
+          ['sum by (sink) (rate(blockmill_result_rows_stored_total[$__rate_interval]))', 'stored in {{sink}}'],
+        ],
+      }),
+      timeSeries({
+        title: 'Batches that were split',
+        description:
+          'Their range was too large for what they ask. When it grows for every batch, start jobs with smaller ones.',
+        unit: 'ops',
+        queries: [['sum by (task) (rate(blockmill_tasks_split_total{task=~"$task"}[$__rate_interval]))', '{{task}}']],
       }),
     ),
   ],
