@@ -1,6 +1,15 @@
-import { defineSettings, type Duration, type JsonObject, loadConfig, schedulerSettings } from '@blockmill/core'
+import {
+  defineSettings,
+  type Duration,
+  type EnqueuedTask,
+  type JsonObject,
+  loadConfig,
+  monitorSettings as settingsOfMonitors,
+  schedulerSettings,
+} from '@blockmill/core'
 import { type Command, Option } from 'commander'
 
+import { enqueueOverHttp } from '../enqueue/enqueue-over-http.ts'
 import { enqueueTask } from '../enqueue/enqueue-task.ts'
 import { anyNumber, jsonObject } from '../option-values.ts'
 import { addSettingOptions, settingValues } from '../setting-options.ts'
@@ -9,6 +18,7 @@ const { brokerUrl, namespace, monitorQueue, databaseUrl, chain, taskPackages, ma
   schedulerSettings
 const settings = defineSettings({ brokerUrl, namespace, monitorQueue, chain, taskPackages, maxAttempts, configFile })
 const uniqueSettings = defineSettings({ ...settings, databaseUrl })
+const monitorSettings = defineSettings({ chain, configFile, operatorTokens: settingsOfMonitors.operatorTokens })
 
 interface Options {
   readonly args: JsonObject
@@ -18,6 +28,7 @@ interface Options {
   readonly unique?: boolean
   readonly queue?: string
   readonly block?: number
+  readonly monitor?: string
   readonly json?: boolean
 }
 
@@ -35,14 +46,25 @@ export function addEnqueueCommand(program: Command): void {
     .option('--queue <name>', 'another queue than its own')
     .option('--unique', 'not while a task with the same arguments and block is live (default without --block)')
     .option('--no-unique', 'also while such a task is live; needs no database')
+    .option(
+      '--monitor <url>',
+      'through the REST API of a monitor: needs neither broker, database nor the tasks package',
+    )
     .option('--json', 'as JSON: { "id", "isNew" }')
   addSettingOptions(command, uniqueSettings).action(
-    async (task: string, { json = false, args, ...options }: Options) => {
-      // The client's own rule: only what is unique needs the database.
-      const isUnique = options.unique ?? options.block === undefined
+    async (task: string, { json = false, args, monitor, ...options }: Options) => {
       const sources = { commandLine: settingValues(command, uniqueSettings) }
-      const { config } = isUnique ? await loadConfig(uniqueSettings, sources) : await loadConfig(settings, sources)
-      const enqueued = await enqueueTask(config, { task, args, options })
+      const enqueue = async (): Promise<EnqueuedTask> => {
+        if (monitor !== undefined) {
+          const { config } = await loadConfig(monitorSettings, sources)
+          return enqueueOverHttp({ ...config, url: monitor }, { task, args, options })
+        }
+        // The client's own rule: only what is unique needs the database.
+        const isUnique = options.unique ?? options.block === undefined
+        const { config } = isUnique ? await loadConfig(uniqueSettings, sources) : await loadConfig(settings, sources)
+        return enqueueTask(config, { task, args, options })
+      }
+      const enqueued = await enqueue()
       process.stdout.write(`${json ? JSON.stringify(enqueued) : enqueued.id}\n`)
       if (!enqueued.isNew) process.stderr.write('A task with these arguments is live already: this is its id.\n')
     },
