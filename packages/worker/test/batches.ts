@@ -4,6 +4,7 @@ import {
   readRowsMessage,
   ROWS_MESSAGE_TYPE,
   type RowsPart,
+  taskId,
   type TaskMessage,
   unpackRows,
 } from '@blockmill/core'
@@ -14,7 +15,7 @@ export const JOB = '0190f3a0-0000-7000-8000-00000000000a'
 
 /** The message of a batch of the task `fetch`. */
 export function batch(from: number, to: number, changes: Partial<TaskMessage> = {}): TaskMessage {
-  const id = `00000000-${from.toString(16).padStart(4, '0')}-8000-8000-${to.toString(16).padStart(12, '0')}`
+  const id = taskId({ chain: 'dev', task: 'fetch', args: {}, range: { from, to }, job: JOB })
   return message({
     task: 'fetch',
     cause: 'range',
