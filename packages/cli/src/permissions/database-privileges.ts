@@ -39,7 +39,7 @@ const TABLES = {
 
   // Orders, and what is claimed by them.
   queue_state: { scheduler: 'r', monitor: 'raw', operator: 'r' },
-  cancel_request: { scheduler: 'r', monitor: 'rawd', operator: 'r' },
+  cancel_request: { scheduler: 'r', monitor: 'rawd', operator: 'raw' },
   unique_task: { scheduler: 'r', monitor: 'rawd', operator: 'rawd' },
   backfill: { scheduler: 'rw', monitor: 'raw', operator: 'raw' },
   backfill_part: { scheduler: 'raw', monitor: 'r', operator: 'r' },

@@ -37,7 +37,7 @@ async function servedRoutes(): Promise<Map<string, Served>> {
     if (!path.startsWith('/api/v1')) continue
     for (const [method, served] of Object.entries(methods ?? {})) {
       const name = path.slice('/api/v1'.length).replaceAll(/\{(\w+)\}/g, ':$1')
-      if (method !== 'head') routes.set(`${method.toUpperCase()} ${name}`, served as unknown as Served)
+      if (method !== 'head') routes.set(`${method.toUpperCase()} ${name}`, served as Served)
     }
   }
   return routes

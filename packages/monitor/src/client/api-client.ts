@@ -63,9 +63,11 @@ export interface ApiClientOptions {
   readonly signal?: AbortSignal
 }
 
+type QueryValue = string | number | boolean
+
 interface AnyRequest {
   readonly params?: Readonly<Record<string, string>>
-  readonly query?: Readonly<Record<string, unknown>>
+  readonly query?: Readonly<Record<string, QueryValue | readonly QueryValue[] | undefined>>
   readonly body?: unknown
 }
 
