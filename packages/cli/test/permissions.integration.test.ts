@@ -233,7 +233,7 @@ describe('with a user and a role of its own each', () => {
       DATABASE_URL: databaseUrls.get('operator') ?? '',
       BLOCKMILL_NAMESPACE: namespace,
     }
-    const commands = ['cleanup --days 1', 'dead purge --all', 'backfill status', 'queues list', 'failures']
+    const commands = ['cleanup --days 1', 'dead purge --all', 'backfill status', 'queues list']
     const outcomes = await Promise.all(
       commands.map(async (command) => ({
         command,
