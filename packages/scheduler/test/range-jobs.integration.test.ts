@@ -230,6 +230,18 @@ describe('a range job', () => {
     expect(await rig.inState(id, 'completed')).toMatchObject({ done: 100_000, missing: { blocks: 0 } })
   })
 
+  it('says why its batches wait that their handlers have postponed', async () => {
+    await rig.startScheduler()
+    await rig.startWorker(() => ({ type: 'postpone', reason: 'the key has expired; set another one' }))
+    const id = await rig.create({ from: 0, to: 9, batchSize: 5 })
+    await waitFor(
+      async () => (await rig.jobs().summary(id)).note === 'batches are postponed: the key has expired; set another one',
+      { describe: 'a note on what the batches wait for' },
+    )
+    await rig.jobs().order(id, 'cancel')
+    await waitFor(async () => (await rig.jobs().summary(id)).finishedAt !== null, { describe: 'the end of the job' })
+  })
+
   it('waits, and says what for, while nobody knows its task or its arguments do not fit', async () => {
     await rig.startScheduler()
     const id = await rig.create({ from: 0, to: 9, task: 'unheard' })

@@ -9,12 +9,15 @@ import {
   type TaskState,
 } from '@blockmill/core'
 
-/** What becomes of a batch: `hold` leaves it with the worker, as one that is still running. */
+/**
+ * What becomes of a batch: `hold` leaves it with the worker, as one that is still running, and `postpone` does so after its handler
+ * has postponed it.
+ */
 export type Script =
   | { readonly type: 'succeed'; readonly rows?: number; readonly parts?: number }
   | { readonly type: 'fail'; readonly message?: string }
   | { readonly type: 'split'; readonly safeSize?: number }
-  | { readonly type: 'cancel' | 'die'; readonly reason: string }
+  | { readonly type: 'cancel' | 'die' | 'postpone'; readonly reason: string }
   | { readonly type: 'hold' }
 
 export interface ScriptedWorkerOptions {
@@ -72,7 +75,7 @@ export async function startScriptedWorker(options: ScriptedWorkerOptions): Promi
       JSON.stringify(error ?? null),
       reason ?? null,
     ])
-    return true
+    return outcome.type !== 'postpone'
   }
   const subscription = await broker.consume({
     queue: lane,
@@ -123,5 +126,7 @@ async function ended(
       return { status: 'cancelled', reason: outcome.reason }
     case 'die':
       return { status: 'dead', reason: outcome.reason }
+    case 'postpone':
+      return { status: 'postponed', reason: outcome.reason }
   }
 }

@@ -132,7 +132,7 @@ const ENDED = `
   select ${BATCH}, task.status, task.result, task.error, task.reason
   from blockmill.range_batch as batch
     cross join lateral (select * from blockmill.task where id = batch.task_id offset 0) as task
-  where batch.job = any($1::uuid[]) and batch.state = 'queued' and not batch.task_id = any($2::uuid[])
+  where batch.job = any($1::uuid[]) and batch.state = 'queued' and batch.task_id <> all($2::uuid[])
     and task.generation >= batch.generation and task.status = any($3::text[])
   limit $4`
 
@@ -214,10 +214,19 @@ const MOVE = `
   )
   select ${HELD}`
 
+// Why a batch waits that its own handler has postponed: a key that has expired, say.
+const POSTPONED = `
+  select 'batches are postponed: ' || left(task.reason, 1000)
+  from blockmill.range_batch as batch
+    cross join lateral (select * from blockmill.task where id = batch.task_id offset 0) as task
+  where batch.job = job.id and batch.state = 'queued' and task.status = 'postponed' and task.generation >= batch.generation
+  limit 1`
+
 const REPORT = `
   with ${FENCE}, reported as (
     update blockmill.range_job as job
-    set blocks_per_second = one.blocks, rows_per_second = one.rows, progress_at = clock_timestamp(), note = one.note
+    set blocks_per_second = one.blocks, rows_per_second = one.rows, progress_at = clock_timestamp(),
+      note = coalesce(one.note, (${POSTPONED}))
     from fence, unnest($3::uuid[], $4::float8[], $5::float8[], $6::text[]) as one (id, blocks, rows, note)
     where job.id = one.id and job.state in ('pending', 'running')
   )
