@@ -54,6 +54,16 @@ describe('the reconciler', () => {
     )
   })
 
+  it('publishes a batch of a range job again with its range and its job', async () => {
+    const rootId = '019a0000-0000-7000-8000-000000000001'
+    await record([1], { cause: 'range', range_from: 10, range_to: 20, root_id: rootId, generation: 5 })
+    await database().query('update blockmill.task set block_number = null')
+    expect(await reconciler().pass()).toBe(1)
+    expect(await drain(work())).toMatchObject([
+      { cause: 'range', rootId, generation: 5, items: [{ id: idOf(1), range: { from: 10, to: 20 }, args: ARGS }] },
+    ])
+  })
+
   it('goes on in bounded batches, each when the one before was taken', async () => {
     await record(blocks(25))
     const { pass } = reconciler({ batch: 10 })

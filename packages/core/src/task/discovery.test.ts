@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { discoverTasks } from './discovery.ts'
 
 const DEFINE_TASK = fileURLToPath(new URL('define-task.ts', import.meta.url))
+const DEFINE_RANGE_TASK = fileURLToPath(new URL('define-range-task.ts', import.meta.url))
 
 let folder: string
 
@@ -56,6 +57,20 @@ describe('discovery', () => {
       { name: 'd', file: 'src/tasks/deep/er/snapshot.ts' },
       { name: 'e', file: 'src/tasks/plain.mjs' },
     ])
+  })
+
+  it('finds range tasks in the same modules, and keeps them apart', async () => {
+    const range = `import { defineRangeTask } from ${JSON.stringify(DEFINE_RANGE_TASK)}
+      export const range = defineRangeTask({ name: 'r', run: () => undefined })`
+    await write({ 'src/tasks.ts': `${moduleOf('a')}\n${range}`, 'only/tasks.ts': range })
+    expect(await found()).toEqual([{ name: 'a', file: 'src/tasks.ts' }])
+    for (const [source, file] of [
+      ['.', 'src/tasks.ts'],
+      ['./only', 'only/tasks.ts'],
+    ] as const) {
+      const registry = await discoverTasks([source], folder)
+      expect(registry.listRangeTasks().map((one) => [one.definition.name, one.file])).toEqual([['r', file]])
+    }
   })
 
   it('takes exports that are no tasks for what they are', async () => {
