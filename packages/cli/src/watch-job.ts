@@ -20,12 +20,14 @@ export interface WatchOptions<State extends string> {
   /** Is told the state and its note whenever they change. */
   readonly tell: (line: string) => void
   readonly signal: AbortSignal
+  /** Time between two looks. Default 500 ms. */
+  readonly everyMs?: number
 }
 
 /** Shows a job's progress until it is over, or the signal aborts. Throws what `look` throws. */
 export async function watchJob<State extends string>(
   look: () => Promise<WatchedJob<State>>,
-  { isOver, progress, tell, signal }: WatchOptions<State>,
+  { isOver, progress, tell, signal, everyMs = LOOK_EVERY_MS }: WatchOptions<State>,
 ): Promise<void> {
   let told = ''
   while (true) {
@@ -42,6 +44,6 @@ export async function watchJob<State extends string>(
     }
     if (job.total !== null) progress.show({ done: job.done, total: job.total, perSecond: job.blocksPerSecond })
     // The signal ends the wait; the next look is the last.
-    await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined)
+    await delay(everyMs, undefined, { signal }).catch(() => undefined)
   }
 }

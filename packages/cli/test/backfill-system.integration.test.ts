@@ -2,30 +2,17 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 
-import {
-  createBroker,
-  createMetrics,
-  createSilentLogger,
-  createTaskRegistry,
-  createTopology,
-  type Database,
-  defineTask,
-  migrate,
-  openDatabase,
-} from '@blockmill/core'
-import { createMonitor } from '@blockmill/monitor'
-import { createScheduler } from '@blockmill/scheduler'
+import { createSilentLogger, createTaskRegistry, type Database, defineTask, openDatabase } from '@blockmill/core'
 import { createScriptedChain, type ScriptedChain, waitFor } from '@blockmill/testkit'
 import { testBroker, testDatabase } from '@blockmill/testkit/vitest'
-import { createWorker } from '@blockmill/worker'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { blockmill } from './blockmill.ts'
+import { startWholeSystem, type WholeSystem } from './whole-system.ts'
 
 const BLOCKS = 100_000
 const amqp = testBroker()
 const { url } = testDatabase()
-const topology = createTopology({ namespace: amqp.namespace })
 const logger = createSilentLogger()
 const started = new Map<number, number>()
 const definition = defineTask({
@@ -38,54 +25,21 @@ const definition = defineTask({
 
 let database: Database
 let chain: ScriptedChain
-let api = ''
+let system: WholeSystem
 let folder = ''
 let environment: Record<string, string> = {}
-const stops: (() => Promise<unknown>)[] = []
 
 beforeAll(async () => {
   database = openDatabase({ url, logger })
-  await migrate(database, { logger })
   chain = createScriptedChain({ head: BLOCKS })
-  const registry = createTaskRegistry([{ definition, file: 'test.ts' }])
-  const [scheduling, working, monitoring] = ['scheduler', 'worker', 'monitor'].map((connectionName) =>
-    createBroker({ url: amqp.url, topology, logger, connectionName }),
-  ) as [ReturnType<typeof createBroker>, ReturnType<typeof createBroker>, ReturnType<typeof createBroker>]
-  const [schedulerDatabase, monitorDatabase] = [openDatabase({ url, logger }), openDatabase({ url, logger })]
-  const scheduler = createScheduler({
-    config: { chain: 'dev', pollIntervalMs: 50 },
-    logger,
-    metrics: createMetrics('scheduler'),
-    broker: scheduling,
-    database: schedulerDatabase,
+  system = await startWholeSystem({
+    brokerUrl: amqp.url,
+    namespace: amqp.namespace,
+    databaseUrl: url,
     chain,
-    registry,
+    registry: createTaskRegistry([{ definition, file: 'test.ts' }]),
+    concurrency: 20,
   })
-  const worker = createWorker({
-    config: { concurrency: 20, prefetch: 20 },
-    logger,
-    metrics: createMetrics('worker'),
-    broker: working,
-    registry,
-  })
-  const monitor = createMonitor({
-    config: { host: '127.0.0.1', port: 0 },
-    logger,
-    metrics: createMetrics('monitor'),
-    broker: monitoring,
-    database: monitorDatabase,
-  })
-  stops.push(
-    () => scheduler.stop(),
-    () => worker.stop(),
-    () => monitor.stop(),
-    () => Promise.all([scheduling.stop(), working.stop(), monitoring.stop()]),
-    () => Promise.all([schedulerDatabase.close(), monitorDatabase.close(), database.close(), chain.close()]),
-  )
-  api = await monitor.start()
-  await scheduler.start()
-  await working.start()
-  await worker.start()
   folder = await mkdtemp(path.join(os.tmpdir(), 'tasks-'))
   await mkdir(path.join(folder, 'tasks'))
   const core = import.meta.resolve('@blockmill/core')
@@ -94,7 +48,8 @@ beforeAll(async () => {
   environment = { DATABASE_URL: url, BLOCKMILL_TASKS: folder, BLOCKMILL_CHAIN: 'dev' }
 })
 afterAll(async () => {
-  for (const stop of stops) await stop()
+  await system.stop()
+  await database.close()
   await rm(folder, { recursive: true })
 })
 
@@ -130,7 +85,7 @@ describe('a back-fill in the whole system', () => {
 
   it('runs covered blocks again when it is forced, each time, and keeps what was before', async () => {
     for (const round of [1, 2]) {
-      const response = await fetch(new URL('/api/v1/backfills', api), {
+      const response = await fetch(new URL('/api/v1/backfills', system.api), {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ task: 'noted', from: 100, to: 149, chunk: 10, force: true }),
@@ -139,7 +94,7 @@ describe('a back-fill in the whole system', () => {
       const { id } = (await response.json()) as { id: string }
       await waitFor(
         async () => {
-          const answer = await fetch(new URL(`/api/v1/backfills/${id}`, api))
+          const answer = await fetch(new URL(`/api/v1/backfills/${id}`, system.api))
           const job = (await answer.json()) as { state: string; tasks: { succeeded: number } }
           return job.state === 'completed' && job.tasks.succeeded === 50
         },

@@ -210,13 +210,14 @@ describe('lists', () => {
     await addBatch(id, 150, 199, 'failed')
     await addBatch(id, 200, 249, 'queued')
     await setState(id, 'completed_with_failures')
-    const { body: first } = await ask('GET', `/${id}/batches?limit=2`)
+    const { body: first } = await ask('GET', `/${id}/batches?limit=3`)
     expect(first.batches).toMatchObject([
       { from: 100, to: 124, id: 'batch_0001_100_124', state: 'succeeded', rows: 1, tries: 1 },
       { from: 125, to: 149, state: 'failed', rows: null },
+      { from: 150, state: 'failed' },
     ])
-    const { body: second } = await ask('GET', `/${id}/batches?limit=2&cursor=${first.nextCursor}`)
-    expect(second.batches).toMatchObject([{ from: 150 }, { from: 200, state: 'queued' }])
+    const { body: second } = await ask('GET', `/${id}/batches?limit=3&cursor=${first.nextCursor}`)
+    expect(second.batches).toMatchObject([{ from: 200, state: 'queued' }])
     expect(second.nextCursor).toBeUndefined()
     expect((await ask('GET', `/${id}/batches?state=failed`)).body.batches).toHaveLength(2)
     expect((await ask('GET', `/${id}`)).body).toMatchObject({

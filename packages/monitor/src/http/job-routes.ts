@@ -131,9 +131,9 @@ export function jobRoutes({ database, logger, now, resultsDir }: JobRoutesPorts)
         },
       },
       async ({ params: { id }, query: { state, cursor, limit = DEFAULT_LIMIT } }) => {
-        const found = await jobs.batches(id, { states: state, after: cursor, limit: limit + 1 })
-        const page = found.slice(0, limit)
-        const last = found.length > limit ? page.at(-1) : undefined
+        // A page may be a little longer: it does not end between a batch and its pieces.
+        const page = await jobs.batches(id, { states: state, after: cursor, limit })
+        const last = page.length < limit ? undefined : page.at(-1)
         return { batches: page.map(batchView), ...(last && { nextCursor: last.from }) }
       },
     )
