@@ -10,9 +10,9 @@ const ENDED_AT_ONCE = 200
 /** Between two looks for batches whose tasks are not on record. */
 const LOOK_FOR_LOST_EVERY_MS = 30_000
 /** A task that nobody knows of after so long is lost: its messages were purged, or it was pruned before this was looked at. */
-export const UNRECORDED_AFTER_MS = 10 * 60_000
+const UNRECORDED_AFTER_MS = 10 * 60_000
 /** Rows that are not stored so long after their queue was seen empty are lost. */
-export const ROWS_LOST_AFTER_MS = 60_000
+const ROWS_LOST_AFTER_MS = 60_000
 
 export interface OutcomeCollectorOptions {
   readonly ports: RangeJobPorts
