@@ -11,11 +11,12 @@ import { benchPlanner } from './src/planner.ts'
 import { benchPrune } from './src/prune.ts'
 import { benchRecorder } from './src/recorder.ts'
 import { isReached, printResults, type Result } from './src/report.ts'
+import { benchResults } from './src/results.ts'
 import { benchTracked } from './src/tracked.ts'
 import { benchWorker } from './src/worker.ts'
 
-const HELP = `npm run bench -- [planner] [decode] [tracked] [worker] [backfill] [contract-transactions] [coverage] [recorder]
-                     [history] [monitor-memory] [prune] [fill] [--tasks 20000] [--blocks 1000000] [--rows 5000000]
+const HELP = `npm run bench -- [planner] [decode] [tracked] [worker] [backfill] [contract-transactions] [results] [coverage]
+                     [recorder] [history] [monitor-memory] [prune] [fill] [--tasks 20000] [--blocks 1000000] [--rows 5000000]
                      [--json]
 
   planner   evaluations of conditions in a second, on one core
@@ -29,6 +30,7 @@ const HELP = `npm run bench -- [planner] [decode] [tracked] [worker] [backfill] 
   contract-transactions
             all transactions of a contract from an API that takes 200 ms for each answer: a range job of eight batches
             at a time next to one request after the other
+  results   a range job of 1,000,000 rows, and reading them: how long both take, and the memory of each process
   coverage  times of the queries for coverage and gaps with 10,000,000 tasks on record; takes minutes and some
             gigabytes, so it runs only when it is named
   recorder  rows that the monitor records in a second, from the broker to the table, next to the bare statement
@@ -60,6 +62,7 @@ const BENCHMARKS = {
   worker: () => benchWorker(),
   backfill: ({ blocks }) => benchBackfill({ blocks }),
   'contract-transactions': () => benchContractTransactions(),
+  results: () => benchResults(),
   coverage: () => benchCoverage(),
   recorder: ({ tasks }) => benchRecorder({ tasks }),
   history: ({ rows, tasks }) => benchHistory({ rows, tasks, turns: 100 }),

@@ -12,6 +12,7 @@ import { createMonitor } from '@blockmill/monitor'
 import { createWorker } from '@blockmill/worker'
 
 import { asChild } from './child.ts'
+import { emitRows } from './emit-rows-task.ts'
 import { failOnce } from './fail-once-task.ts'
 import { noop } from './noop-task.ts'
 
@@ -48,9 +49,11 @@ await stopped
 await stop()
 
 async function startWorker(): Promise<() => Promise<void>> {
-  const registry = createTaskRegistry(
-    [noop, failOnce].map((definition) => ({ definition, file: `${definition.name}-task.ts` })),
-  )
+  const registry = createTaskRegistry([
+    { definition: noop, file: 'noop-task.ts' },
+    { definition: failOnce, file: 'fail-once-task.ts' },
+    { definition: emitRows, file: 'emit-rows-task.ts' },
+  ])
   const worker = createWorker({ config: { concurrency, prefetch }, logger, metrics, broker, registry })
   await broker.start()
   await worker.start()

@@ -64,6 +64,7 @@ export { eventMessageCodec, heartbeatCodec, MAX_MESSAGE_BYTES, taskMessageCodec 
 export { EVENT_MESSAGE_TYPE, FAILURE_REASONS, HEARTBEAT_MESSAGE_TYPE } from './message/event-message.ts'
 export { lostMessage, RECORDED_TASK_COLUMNS, retryMessage } from './message/recorded-message.ts'
 export {
+  compressRows,
   MAX_ROW_BYTES,
   packRows,
   PART_BYTES,

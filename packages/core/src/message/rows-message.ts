@@ -102,9 +102,13 @@ export function readManifest(result: unknown): RowsManifest | undefined {
   return isManifest.Check(result) ? result : undefined
 }
 
-/** Compresses lines of JSON, each of them a row. */
+/** Makes a part of lines of JSON, each of them a row. */
 export function packRows(lines: readonly string[]): Buffer {
-  const text = Buffer.from(`${lines.join('\n')}\n`)
+  return compressRows(Buffer.from(`${lines.join('\n')}\n`))
+}
+
+/** Makes a part of NDJSON: each row ends with a line break. */
+export function compressRows(text: Uint8Array): Buffer {
   return zstdCompressSync(text, { params: { [constants.ZSTD_c_compressionLevel]: 1 } })
 }
 

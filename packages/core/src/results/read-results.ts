@@ -21,8 +21,8 @@ export interface ResultBatch {
   readonly rows: readonly JsonObject[]
 }
 
-/** Parts that are fetched by one query: some megabytes at most. */
-const FETCHED_AT_ONCE = 16
+/** Parts that are fetched by one query, some 100 KB each. */
+const FETCHED_AT_ONCE = 8
 
 /**
  * The rows of a range job in the order of its blocks, and within a batch in the order in which they were emitted. Memory is

@@ -1,4 +1,4 @@
-import { findNonJson, MAX_ROW_BYTES, NonRetryableError, packRows, PART_BYTES } from '@blockmill/core'
+import { compressRows, findNonJson, MAX_ROW_BYTES, NonRetryableError, PART_BYTES } from '@blockmill/core'
 
 /** Rows that make up a part. */
 export interface PackedRows {
@@ -28,53 +28,70 @@ export interface RowBuffer {
   take(): PackedRows
 }
 
-export function createRowBuffer(): RowBuffer {
-  let lines: string[] = []
-  let bytes = 0
-  /** How many rows are before the mark. */
-  let marked = 0
+/** What is left of a part that fills when the next row is small: most parts never need more. */
+const SLACK_BYTES = 16 * 1024
+const NEWLINE = 0x0a
 
-  const drop = (count: number): void => {
-    lines = lines.slice(count)
-    bytes = lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0)
-    marked = 0
+/**
+ * Rows are written to one block of memory, which is used again for each part: as texts, they would live long enough to make the
+ * heap grow.
+ */
+export function createRowBuffer(): RowBuffer {
+  let memory: Buffer | undefined
+  let bytes = 0
+  let rows = 0
+  /** How much of it is before the mark. */
+  let marked = { bytes: 0, rows: 0 }
+
+  /** Memory with room for so much more. */
+  const withRoom = (more: number): Buffer => {
+    if (memory === undefined || memory.length < bytes + more) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(PART_BYTES + SLACK_BYTES, bytes + more))
+      memory?.copy(larger, 0, 0, bytes)
+      memory = larger
+    }
+    return memory
   }
 
   return {
     get rows() {
-      return lines.length
+      return rows
     },
     get isFull() {
       return bytes >= PART_BYTES
     },
     get hasMarked() {
-      return marked > 0
+      return marked.rows > 0
     },
     add(row) {
-      const line = asLine(row)
-      lines.push(line)
-      bytes += Buffer.byteLength(line) + 1
+      const { line, size } = asLine(row)
+      const room = withRoom(size + 1)
+      room.write(line, bytes)
+      room[bytes + size] = NEWLINE
+      bytes += size + 1
+      rows += 1
     },
     mark() {
-      marked = lines.length
+      marked = { bytes, rows }
     },
     dropUnmarked() {
-      const kept = marked
-      lines.length = kept
-      drop(0)
-      marked = kept
+      ;({ bytes, rows } = marked)
     },
     take() {
-      const endsAtMark = marked > 0
-      const count = endsAtMark ? marked : lines.length
-      const data = packRows(count === lines.length ? lines : lines.slice(0, count))
-      drop(count)
-      return { rows: count, data, endsAtMark }
+      const endsAtMark = marked.rows > 0
+      const taken = endsAtMark ? marked : { bytes, rows }
+      const text = withRoom(0)
+      const data = compressRows(text.subarray(0, taken.bytes))
+      text.copyWithin(0, taken.bytes, bytes)
+      bytes -= taken.bytes
+      rows -= taken.rows
+      marked = { bytes: 0, rows: 0 }
+      return { rows: taken.rows, data, endsAtMark }
     },
   }
 }
 
-function asLine(row: unknown): string {
+function asLine(row: unknown): { readonly line: string; readonly size: number } {
   const problem = isObject(row) ? findNonJson(row) : '$ is no object'
   if (problem !== undefined) {
     throw new NonRetryableError(
@@ -84,7 +101,7 @@ function asLine(row: unknown): string {
   }
   const line = JSON.stringify(row)
   const size = Buffer.byteLength(line)
-  if (size <= MAX_ROW_BYTES) return line
+  if (size <= MAX_ROW_BYTES) return { line, size }
   throw new NonRetryableError(
     'MESSAGE_TOO_LARGE',
     `A row that was emitted is ${size} bytes of JSON; at most ${MAX_ROW_BYTES} are allowed. Make several rows of it.`,
