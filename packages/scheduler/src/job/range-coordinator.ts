@@ -19,7 +19,7 @@ const IDLE_PAUSE_MS = 500
 /** Between two reports to the record. */
 const REPORT_EVERY_MS = 1_000
 /** Between two counts of all batches: they may be a million. */
-const COUNT_EVERY_MS = 5_000
+const COUNT_EVERY_MS = 15_000
 
 export interface RangeCoordinatorOptions extends Omit<OutcomeCollectorOptions, 'ports'> {
   readonly ports: RangeJobPorts
