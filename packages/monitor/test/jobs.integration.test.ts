@@ -1,4 +1,5 @@
 import { request as httpRequest } from 'node:http'
+import { zstdCompressSync } from 'node:zlib'
 import { randomUUID } from 'node:crypto'
 
 import {
@@ -8,7 +9,6 @@ import {
   type Database,
   type JsonObject,
   openDatabase,
-  packRows,
   storeParts,
 } from '@blockmill/core'
 import { waitFor } from '@blockmill/testkit'
@@ -85,7 +85,7 @@ async function addBatch(job: string, from: number, to: number, outcome: string |
     ],
   )
   if (rows === undefined || rows.length === 0) return
-  const data = packRows(rows.map((row) => JSON.stringify(row)))
+  const data = zstdCompressSync(rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
   const parts = [{ job, taskId, execution, part: 0, rows: rows.length, data }]
   await database.withTransaction((query) => storeParts(query, createResultSinks(), parts))
 }

@@ -41,7 +41,6 @@ export const RangeJobRequestSchema = Type.Object(
   },
   { additionalProperties: false },
 )
-export type RangeJobRequestBody = Static<typeof RangeJobRequestSchema>
 
 /** Which jobs are listed. */
 export const RangeJobListQuerySchema = Type.Object(
