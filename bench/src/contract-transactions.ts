@@ -29,7 +29,7 @@ import type { Result } from './report.ts'
 
 const ADDRESS = `0x${'c0de'.repeat(10)}`
 const CHAIN_ID = 1
-const BATCHES = 240
+const BATCHES = 320
 const CONCURRENCY = 8
 const LATENCY_MS = 200
 /** Rows of one answer of the API. One after the other, each request then reads as many blocks as a batch has. */
@@ -111,10 +111,7 @@ async function measureDistributed({
   const namespace = `bench-${randomBytes(4).toString('hex')}`
   const topology = createTopology({ namespace })
   const settings = settingsFor(facade)
-  const task = defineContractTransactions({
-    rateLimit: { limit: 1_000, per: '1s', scope: 'global' },
-    loadSettings: async () => settings,
-  })
+  const task = defineContractTransactions({ loadSettings: async () => settings })
   const registry = createTaskRegistry([{ definition: task, file: 'contract-transactions.ts' }])
   const database = openDatabase({ url: databaseUrl, logger: createLogger({ service: 'bench', level: 'warn' }) })
   const chain = createScriptedChain({ head: 1 })

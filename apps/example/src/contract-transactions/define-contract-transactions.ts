@@ -8,8 +8,8 @@ import { assertBlockExists, type TransactionProvider } from './transaction-provi
 import { TransactionArgs } from './transaction-request.ts'
 
 export interface ContractTransactionsOptions {
-  /** How often the API may be asked, by all workers together. */
-  readonly rateLimit: RateLimitOptions & { readonly scope: 'global' }
+  /** How often the API may be asked: of the scope `global`, because all workers share a key. Default: as often as they can. */
+  readonly rateLimit?: RateLimitOptions
   /** Default `contract-transactions`. */
   readonly name?: string
   /** Default: from the environment and `.env`, read anew for each batch. */
@@ -24,7 +24,7 @@ export function defineContractTransactions({
   rateLimit,
   name = 'contract-transactions',
   loadSettings = loadProviderSettings,
-}: ContractTransactionsOptions) {
+}: ContractTransactionsOptions = {}) {
   const learnt = createLearntLimits()
   /** The newest block that is known by provider and chain, so that not every batch has to ask. */
   const heads = new Map<string, number>()
@@ -32,7 +32,7 @@ export function defineContractTransactions({
   return defineRangeTask({
     name,
     schema: TransactionArgs,
-    rateLimit,
+    ...(rateLimit !== undefined && { rateLimit }),
     // What makes a batch wait concerns all of them, and the job says why.
     maxPostpones: null,
     retry: { maxAttempts: 5, backoff: { type: 'exponential', base: '5s', factor: 3, max: '10m' }, jitter: true },
@@ -66,8 +66,9 @@ export function defineContractTransactions({
           const page = await provider.read({ ...query, range: { from: next, to: range.to }, whenFull: 'split' })
           await context.emit(page.rows)
           next = page.through + 1
-          await context.checkpoint(next)
-          context.progress(next - range.from, range.to - range.from + 1)
+          // At the end there is nothing to go on with.
+          if (next <= range.to) await context.checkpoint(next)
+          context.progress(next - range.from, rangeSize(range))
         }
         return { requests }
       } catch (error) {
