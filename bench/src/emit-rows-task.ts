@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash as digest } from 'node:crypto'
 
 import { defineRangeTask, type JsonObject } from '@blockmill/core'
 
@@ -17,7 +17,7 @@ export const emitRows = defineRangeTask<Record<string, never>>({
 })
 
 function rowOf(block: number): JsonObject {
-  const hash = createHash('sha256').update(String(block)).digest('hex')
+  const hash = digest('sha256', String(block))
   return {
     hash: `0x${hash}`,
     blockNumber: block,
