@@ -5,6 +5,7 @@ import { argsHash, createMetrics, createSilentLogger, type Database, openDatabas
 import { testDatabase } from '@blockmill/testkit/vitest'
 
 import { createApp } from '../src/http/app.ts'
+import { readOpenBlocks } from '../src/http/open-blocks.ts'
 import { migrateTemplate } from './migrate-template.ts'
 
 const logger = createSilentLogger()
@@ -181,6 +182,22 @@ describe('GET /api/v1/gaps', () => {
     expect(unfinished).toEqual(none)
   })
 
+  it('shows a run of blocks as one range, however long it is, and counts a block with several hashes once', async () => {
+    await cover('a', '{[0,10000)}')
+    await record('a', 'failed', blocks(1_000, 5_999))
+    await database.query(
+      `insert into blockmill.task (id, chain, name, block_number, args, args_hash, status, attempt, postpones, changed_at)
+       select gen_random_uuid(), chain, name, block_number, args, args_hash, status, 1, 0, now() from blockmill.task
+       where block_number in (1000, 2000, 5999)`,
+    )
+    expect((await get('/api/v1/gaps')).body.gaps[0].failed).toEqual({
+      count: 5_000,
+      ranges: [{ from: 1_000, to: 5_999 }],
+      isCut: false,
+    })
+    expect((await get('/api/v1/coverage')).body.coverage[0]).toMatchObject({ failed: 5_000, unfinished: 0 })
+  })
+
   it('leaves out tasks that are not for a block, and those of other arguments, tasks and chains', async () => {
     await cover('a', '{[0,10)}')
     await cover('a', '{[0,10)}', { chain: 'other' })
@@ -200,6 +217,26 @@ describe('GET /api/v1/gaps', () => {
       { chain: 'dev', failed: 1, unfinished: 0 },
       { chain: 'other', failed: 0 },
     ])
+  })
+
+  it('reads the lowest blocks only where very many tasks are open, and says so', async () => {
+    const [a, b] = ['a', 'b'].map((task) => ({ chain: 'dev', task, argsHash: HASH }))
+    if (a === undefined || b === undefined) throw new Error('unreachable')
+    await record('a', 'failed', blocks(0, 19))
+    await record('b', 'failed', [3])
+    await record('elsewhere', 'running', [50])
+    await record('a', 'running', blocks(100, 119))
+    const openBlocks = await readOpenBlocks(database.query, [a, b], {}, 10)
+    expect(openBlocks(a)).toEqual({
+      failed: { count: 5, ranges: [{ from: 0, to: 4 }], isCut: true, isCountCut: true },
+      unfinished: { count: 9, ranges: [{ from: 100, to: 108 }], isCut: true, isCountCut: true },
+    })
+    expect(openBlocks(b).failed).toEqual({ count: 1, ranges: [{ from: 3, to: 3 }], isCut: false })
+    const further = await readOpenBlocks(database.query, [a], { from: 115, to: 200 }, 10)
+    expect(further(a)).toEqual({
+      failed: none,
+      unfinished: { count: 5, ranges: [{ from: 115, to: 119 }], isCut: false },
+    })
   })
 
   it.each(['gaps', 'coverage'])('limits %s by chain, task, arguments and blocks', async (resource) => {

@@ -125,18 +125,27 @@ function gapsText(gaps: readonly GapsView[]): string {
       one.evaluatedTo ?? '-',
       one.headNumber ?? '-',
       one.missing.count,
-      one.unfinished.count,
-      one.failed.count,
+      countText(one.unfinished),
+      countText(one.failed),
       rangesText(one.missing),
     ]),
   )
-  const sum = (blocks: (one: GapsView) => SomeBlocks): number =>
-    gaps.reduce((total, one) => total + blocks(one).count, 0)
-  const missing = sum((one) => one.missing)
+  const missing = sumOf(gaps.map((one) => one.missing))
+  const [unfinished, failed] = [sumOf(gaps.map((one) => one.unfinished)), sumOf(gaps.map((one) => one.failed))]
   return [
     table,
-    `${missing === 0 ? 'No block is missing' : `${missing} missing`}, ${sum((one) => one.unfinished)} unfinished, ${sum((one) => one.failed)} failed.`,
+    `${missing === '0' ? 'No block is missing' : `${missing} missing`}, ${unfinished} unfinished, ${failed} failed.`,
   ].join('\n')
+}
+
+function sumOf(all: readonly SomeBlocks[]): string {
+  const count = all.reduce((sum, one) => sum + one.count, 0)
+  return countText({ count, ...(all.some(({ isCountCut }) => isCountCut) && { isCountCut: true }) })
+}
+
+/** `50000+` where not all were counted. */
+function countText({ count, isCountCut }: Pick<SomeBlocks, 'count' | 'isCountCut'>): string {
+  return `${count}${isCountCut === true ? '+' : ''}`
 }
 
 function rangesText({ ranges, isCut }: SomeBlocks): string {

@@ -10,9 +10,10 @@ import {
   GapListSchema,
   GapsQuerySchema,
 } from './coverage-schemas.ts'
+import type { SomeBlocks } from './open-blocks.ts'
 import { ProblemSchema, sendProblem } from './problem.ts'
 import { readCoverage } from './read-coverage.ts'
-import { type GapsView, readGaps, type SomeBlocks } from './read-gaps.ts'
+import { type GapsView, readGaps } from './read-gaps.ts'
 
 /**
  * | route | answer |

@@ -44,6 +44,12 @@ const RangesSchema = Type.Object({
   isCut: Type.Boolean(),
 })
 
+const IsCountCut = Type.Optional(
+  Type.Literal(true, {
+    description: 'tasks are unfinished, or have failed, that were not looked at: there may be more than were counted',
+  }),
+)
+
 const common = {
   chain: Type.String(),
   task: Type.String(),
@@ -68,11 +74,12 @@ export const CoverageListSchema = Type.Object({
       gaps: RangesSchema,
       unfinished: Count,
       failed: Count,
+      isCountCut: IsCountCut,
     }),
   ),
 })
 
-const SomeBlocksSchema = Type.Object({ count: Count, ...RangesSchema.properties })
+const SomeBlocksSchema = Type.Object({ count: Count, ...RangesSchema.properties, isCountCut: IsCountCut })
 
 /** A page of what is not done. */
 export const GapListSchema = Type.Object({

@@ -53,13 +53,15 @@ export function taskConditions(filter: TaskFilter, params: unknown[] = []): Task
   return { add, where: () => (conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`), params }
 }
 
-const UNFINISHED = ['scheduled', 'running', 'retrying', 'postponed']
-const UNSUCCESSFUL = ['cancelled', 'orphaned', 'failed', 'dead']
+/** The states of the partial index of what waits and runs. */
+export const UNFINISHED = ['scheduled', 'running', 'retrying', 'postponed'] as const
+const UNSUCCESSFUL = ['cancelled', 'orphaned', 'failed', 'dead'] as const
 
 /** The states of the partial index that has all tasks in the wanted ones; `undefined` when there is none. */
 export function partialIndexStates(states: TaskFilter['status']): readonly string[] | undefined {
   if (states === undefined || states.length === 0) return undefined
-  return [UNFINISHED, UNSUCCESSFUL].find((set) => states.every((state) => set.includes(state)))
+  const sets: readonly (readonly string[])[] = [UNFINISHED, UNSUCCESSFUL]
+  return sets.find((set) => states.every((state) => set.includes(state)))
 }
 
 /** The predicate of that index. */
