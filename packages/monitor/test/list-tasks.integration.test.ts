@@ -15,12 +15,12 @@ let database: Database
 beforeAll(async () => {
   database = openDatabase({ url, logger: createSilentLogger() })
   const blocks = Array.from({ length: TASKS }, (_, block) => block)
-  // In the order of their ends, the blocks are shuffled. The queue `rare` has the tasks of the three lowest blocks.
+  // In the order of their ends, the blocks are shuffled. The queue `rare` and the lane `high` have the tasks of the three lowest blocks.
   await database.query(
     `insert into blockmill.task
-       (id, chain, name, queue, block_number, status, attempt, postpones, scheduled_at, changed_at, finished_at)
+       (id, chain, name, queue, lane, block_number, status, attempt, postpones, scheduled_at, changed_at, finished_at)
      select id, 'dev', case when block = 5 then 'once' else 'test-task' end, case when block < 3 then 'rare' else 'default' end,
-       block, case when block % 1000 = 7 then 'failed' else 'succeeded' end, 1, 0, time, time, time
+       case when block < 3 then 'high' else 'normal' end, block, case when block % 1000 = 7 then 'failed' else 'succeeded' end, 1, 0, time, time, time
      from unnest($1::uuid[], $2::bigint[]) as one (id, block)
      cross join lateral (
        select timestamptz '2026-01-01' + (block * 7919 % ${TASKS}) / 3 * interval '1.000001 seconds' as time) as at`,
@@ -48,10 +48,18 @@ const blocksOf = ({ tasks }: Awaited<ReturnType<typeof pages>>) => tasks.map(({ 
 
 describe('a list of tasks', () => {
   it('finds what is rare among many, in pages that are short when they cost too much', async () => {
-    const found = await pages({ queue: 'rare', name: 'test-task', limit: 100 })
+    const found = await pages({ lane: 'high', name: 'test-task', limit: 100 })
     expect(blocksOf(found)).toEqual([2, 1, 0])
-    expect(found.sizes).toEqual([0, 0, 3])
-    expect(blocksOf(await pages({ queue: 'rare', limit: 2, order: 'asc' }))).toEqual([0, 1, 2])
+    expect(found.sizes).toEqual([0, 0, 0, 0, 0, 3])
+    expect(blocksOf(await pages({ lane: 'high', limit: 2, order: 'asc' }))).toEqual([0, 1, 2])
+  })
+
+  it('finds everything of a queue that has few tasks at once', async () => {
+    const found = await pages({ queue: 'rare', status: ['succeeded'], limit: 100 })
+    expect(blocksOf(found)).toEqual([2, 1, 0])
+    expect(found.sizes).toEqual([3])
+    expect(await pages({ queue: 'rare', status: ['dead'] })).toEqual({ tasks: [], sizes: [0] })
+    expect(await pages({ queue: 'nothing' })).toEqual({ tasks: [], sizes: [0] })
   })
 
   it('is in the order of the time that it is limited to, with each task once', async () => {

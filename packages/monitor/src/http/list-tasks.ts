@@ -1,10 +1,10 @@
-import { type Database, type Query, TaskEntity } from '@blockmill/core'
+import type { Database, Query } from '@blockmill/core'
 
 import { cursorOf, parseCursor } from './task-cursor.ts'
 import { partialIndexStates, taskConditions, type TaskFilter } from './task-filter.ts'
-import { type Candidates, planTaskScan, type TaskOrder, type TaskScan } from './task-scan.ts'
+import { type Candidates, MOST_READ, planTaskScan, type TaskOrder, type TaskScan } from './task-scan.ts'
 import type { TaskListQuery, TaskSummary } from './task-schemas.ts'
-import { commonOf } from './task-view.ts'
+import { COMMON_PROPERTIES, commonOf, type CommonRow } from './task-view.ts'
 
 /** One page of tasks, and where the next one begins. */
 export interface TaskPage {
@@ -13,12 +13,12 @@ export interface TaskPage {
 }
 
 const DEFAULT_LIMIT = 50
+const MANY = Number.POSITIVE_INFINITY
 
-// Columns by name: results can be a quarter of a megabyte each, and a list does not show them.
+// Columns by name: results can be a quarter of a megabyte each, and a list does not show them. As they are needed, because to make
+// entities of the rows takes most of the time of a long page.
 const SUMMARY = `
-  id, chain, name, queue, lane, priority, block_number, block_hash, range_from, range_to, args, args_hash, cause, status,
-  generation, attempt, max_attempts, postpones, scheduled_at, changed_at, started_at, finished_at, next_attempt_at, worker,
-  reason, fingerprint, progress_done, progress_total, progress_at,
+  ${COMMON_PROPERTIES.map((property) => `${columnOf(property)} as "${property}"`).join(', ')},
   case when error is not null then
     jsonb_build_object('name', error ->> 'name', 'message', left(error ->> 'message', 500)) end as error`
 
@@ -28,18 +28,14 @@ const SUMMARY = `
  *
  * @throws an error with the status 400 when the cursor is not one of such a list.
  */
-export async function listTasks(database: Database, listQuery: TaskListQuery): Promise<TaskPage> {
+export async function listTasks(database: Pick<Database, 'query'>, listQuery: TaskListQuery): Promise<TaskPage> {
   const { order = 'desc', limit = DEFAULT_LIMIT, cursor, ...filter } = listQuery
   const scan = planTaskScan(filter, await readCandidates(database.query, filter))
   if (scan === undefined) return { tasks: [] }
   const statement = scanStatement(scan, { order, cursor })
-  const rows = await database.query<PositionRow>(statement.page(limit + 1), statement.params())
+  const rows = await database.query<SummaryRow>(statement.page(limit + 1), statement.params())
   const page = rows.slice(0, limit)
-  const em = database.em()
-  const tasks = page.map(({ position: _, ...row }) => {
-    const task = em.map(TaskEntity, row)
-    return { ...commonOf(task), error: task.error }
-  })
+  const tasks = page.map((row) => ({ ...commonOf(row), error: row.error }))
   const isFull = rows.length > limit
   const last = isFull ? page.at(-1) : await endOfScan(database.query, scan, statement)
   return { tasks, ...(last !== undefined && { nextCursor: cursorOf(last.position, last.id) }) }
@@ -49,6 +45,11 @@ interface PositionRow {
   readonly id: string
   /** The time that the list is in the order of; null when it is by id. */
   readonly position: string | null
+}
+
+interface SummaryRow extends CommonRow, PositionRow {
+  readonly id: string
+  readonly error: TaskSummary['error']
 }
 
 interface ScanStatement {
@@ -116,6 +117,10 @@ async function endOfScan(query: Query, { most }: TaskScan, statement: ScanStatem
   return last
 }
 
+function columnOf(property: string): string {
+  return property.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
+
 const COUNT = `
   select
     sum(count) filter (where ($1::text is null or chain = $1) and ($2::text is null or name = $2)
@@ -124,22 +129,31 @@ const COUNT = `
     sum(count) filter (where status = any($4::text[]))::bigint as "inIndex"
   from blockmill.task_count`
 
-async function readCandidates(query: Query, { chain, name, status }: TaskFilter): Promise<Candidates> {
-  const [counts] =
-    chain === undefined && name === undefined && status === undefined
+// From the index alone, and no further than it matters.
+const COUNT_QUEUED = `
+  select count(*) as queued from (select from blockmill.task where queue = $1 limit ${MOST_READ + 1}) as task`
+
+async function readCandidates(query: Query, filter: TaskFilter): Promise<Candidates> {
+  const { chain, name, status, queue } = filter
+  const all = { matching: MANY, named: MANY, queued: MANY, inIndex: MANY }
+  const [[counted], [queued]] = await Promise.all([
+    (chain ?? name ?? status) === undefined
       ? []
-      : await query<{ [Key in keyof Candidates]: number | null }>(COUNT, [
+      : query<{ [Key in 'matching' | 'named' | 'inIndex']: number | null }>(COUNT, [
           chain ?? null,
           name ?? null,
           status ?? null,
           partialIndexStates(status) ?? null,
-        ])
-  if (counts === undefined) {
-    return { matching: Number.POSITIVE_INFINITY, named: Number.POSITIVE_INFINITY, inIndex: Number.POSITIVE_INFINITY }
-  }
+        ]),
+    queue === undefined ? [] : query<{ queued: number }>(COUNT_QUEUED, [queue]),
+  ])
   return {
-    matching: counts.matching ?? 0,
-    named: name === undefined ? Number.POSITIVE_INFINITY : (counts.named ?? 0),
-    inIndex: counts.inIndex ?? 0,
+    ...all,
+    ...(counted !== undefined && {
+      matching: counted.matching ?? 0,
+      named: name === undefined ? MANY : (counted.named ?? 0),
+      inIndex: counted.inIndex ?? 0,
+    }),
+    ...queued,
   }
 }

@@ -5,7 +5,7 @@ import { type Candidates, planTaskScan } from './task-scan.ts'
 
 const many = Number.POSITIVE_INFINITY
 const plan = (filter: TaskFilter, candidates: Partial<Candidates> = {}) =>
-  planTaskScan(filter, { matching: many, named: many, inIndex: many, ...candidates })
+  planTaskScan(filter, { matching: many, named: many, queued: many, inIndex: many, ...candidates })
 
 describe('planTaskScan', () => {
   it('reads nothing when the totals say that there is no such task', () => {
@@ -34,6 +34,14 @@ describe('planTaskScan', () => {
     })
   })
 
+  it('reads all tasks of a queue that has few', () => {
+    expect(plan({ queue: 'rare', status: ['dead'] }, { queued: 100, inIndex: 50_000, matching: 10 })).toEqual({
+      read: { queue: 'rare' },
+      check: { status: ['dead'] },
+      orderBy: 'id',
+    })
+  })
+
   it('lets the index of what is not done answer alone while that is small', () => {
     expect(plan({ status: ['failed'], name: 'a' }, { inIndex: 50_000 })).toMatchObject({ check: {}, orderBy: 'id' })
     const few = plan({ status: ['failed'], queue: 'slow' }, { inIndex: 50_000, matching: 10 })
@@ -52,7 +60,13 @@ describe('planTaskScan', () => {
       scheduledFrom: '2026-01-01T00:00:00Z',
       finishedTo: '2026-01-01T00:00:00Z',
     }
-    for (const candidates of [{}, { named: 1 }, { inIndex: 1, matching: 1 }, { inIndex: 1e6, matching: 1 }]) {
+    for (const candidates of [
+      {},
+      { named: 1 },
+      { queued: 1 },
+      { inIndex: 1, matching: 1 },
+      { inIndex: 1e6, matching: 1 },
+    ]) {
       const { read = {}, check = {} } = plan(filter, candidates) ?? {}
       expect({ ...read, ...check }).toEqual(filter)
       expect(Object.keys(read).filter((key) => key in check)).toEqual([])

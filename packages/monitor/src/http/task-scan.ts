@@ -17,18 +17,20 @@ export interface TaskScan {
 /** Lists are by id, which is by block; those of a time by that time, because it has an index, and blocks may be back-filled. */
 export type TaskOrder = 'id' | 'finished_at' | 'scheduled_at'
 
-/** How many tasks are on record, from the totals. Infinite where a filter says nothing about it. */
+/** How many tasks are on record. Infinite where a filter says nothing about it. */
 export interface Candidates {
   /** With the chain, name and states that are asked for: at least as many as fit. */
   readonly matching: number
   /** With the name. */
   readonly named: number
+  /** On the queue; from so many on that one page does not read them all, the number says no more than that. */
+  readonly queued: number
   /** In any state of the partial index that serves. */
   readonly inIndex: number
 }
 
 /** Tasks that are read from the table, each perhaps from another page. */
-const MOST_READ = 5_000
+export const MOST_READ = 2_000
 /** Entries that are read from an index alone. */
 const MOST_COVERED = 100_000
 
@@ -44,7 +46,10 @@ const SCHEDULED = ['scheduledFrom', 'scheduledTo'] as const
  *
  * @returns undefined when nothing fits.
  */
-export function planTaskScan(filter: TaskFilter, { matching, named, inIndex }: Candidates): TaskScan | undefined {
+export function planTaskScan(
+  filter: TaskFilter,
+  { matching, named, queued, inIndex }: Candidates,
+): TaskScan | undefined {
   if (matching === 0) return undefined
   const hasAny = (keys: readonly (keyof TaskFilter)[]): boolean => keys.some((key) => filter[key] !== undefined)
   const orderBy = hasAny(FINISHED) ? 'finished_at' : hasAny(SCHEDULED) ? 'scheduled_at' : 'id'
@@ -58,6 +63,7 @@ export function planTaskScan(filter: TaskFilter, { matching, named, inIndex }: C
   const isCovered =
     orderBy === 'id' && (Object.keys(filter) as (keyof TaskFilter)[]).every((key) => COVERED.includes(key))
 
+  if (queued <= MOST_READ) return scan(['queue', ...BLOCKS])
   if (isInIndex && inIndex <= MOST_COVERED) {
     if (isCovered) return scan(COVERED, { most: MOST_COVERED })
     if (matching <= MOST_READ) return scan(COVERED, { isCovered: true })

@@ -2,8 +2,42 @@ import type { TaskRow } from '@blockmill/core'
 
 import type { TaskSummary } from './task-schemas.ts'
 
+/** What lists and single tasks are shown by. */
+export const COMMON_PROPERTIES = [
+  'id',
+  'chain',
+  'name',
+  'queue',
+  'lane',
+  'priority',
+  'blockNumber',
+  'blockHash',
+  'rangeFrom',
+  'rangeTo',
+  'args',
+  'argsHash',
+  'cause',
+  'status',
+  'generation',
+  'attempt',
+  'maxAttempts',
+  'postpones',
+  'scheduledAt',
+  'changedAt',
+  'startedAt',
+  'finishedAt',
+  'nextAttemptAt',
+  'worker',
+  'reason',
+  'fingerprint',
+  'progressDone',
+  'progressTotal',
+  'progressAt',
+] as const satisfies readonly (keyof TaskRow)[]
+export type CommonRow = Pick<TaskRow, (typeof COMMON_PROPERTIES)[number]>
+
 /** What a task shows in lists and by itself. */
-export function commonOf(task: TaskRow): Omit<TaskSummary, 'error'> {
+export function commonOf(task: CommonRow): Omit<TaskSummary, 'error'> {
   const { rangeFrom: from, rangeTo: to, progressDone: done, progressTotal: total, progressAt: at } = task
   return {
     id: task.id,
