@@ -3,6 +3,7 @@ import { testDatabase } from '@blockmill/testkit/vitest'
 import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
+import { readFailures } from '../src/failures/failure-groups.ts'
 import { createApp } from '../src/http/app.ts'
 import { messageRecords } from '../src/recorder/message-records.ts'
 import { foldBatch } from '../src/recorder/records.ts'
@@ -108,6 +109,33 @@ describe('GET /api/v1/failures', () => {
       cursor = body.nextCursor === undefined ? '' : `&cursor=${body.nextCursor}`
     } while (cursor !== '')
     expect(counts).toEqual([1, 3, 1])
+  })
+
+  it('counts so many tasks of a group and no more, and says so', async () => {
+    const { groups } = await readFailures(database.query, { task: 'test-task', limit: 2 }, 4)
+    expect(groups).toMatchObject([{ count: 2, isCountCut: true }, { count: 1 }])
+    expect(groups[1]).not.toHaveProperty('isCountCut')
+    expect(groups[0]).toMatchObject({ firstSeen: new Date('2026-01-01T00:00:01Z'), example: { id: idOfBlock(4) } })
+  })
+
+  it('groups what failed on several chains, and tells the chains apart', async () => {
+    await record(
+      taskMessage([90], { chain: 'second' }),
+      eventMessage([{ ...failed(90, 'block 90 is gone', 'tasks/a.ts', 0), chain: 'second' }]),
+    )
+    const groups = async (query: string) => (await get(`/failures?task=test-task&${query}`)).body.groups
+    expect((await groups(''))[0]).toMatchObject({
+      count: 4,
+      chains: ['dev', 'second'],
+      firstSeen: '2026-01-01T00:00:00.000Z',
+      lastSeen: '2026-01-01T00:00:04.000Z',
+      example: { id: idOfBlock(4) },
+    })
+    expect(await groups('chain=second')).toMatchObject([
+      { count: 1, chains: ['second'], example: { id: idOfBlock(90) } },
+    ])
+    expect((await groups('since=2026-01-01T00:00:02.000Z'))[0]).toMatchObject({ count: 2, chains: ['dev'] })
+    await database.query('delete from blockmill.task where id = $1', [idOfBlock(90)])
   })
 
   it.each([

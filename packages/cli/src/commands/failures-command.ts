@@ -48,7 +48,7 @@ function groupsText(groups: readonly FailureGroup[]): string {
     groups.map((group) => [
       group.fingerprint,
       group.task,
-      group.count,
+      `${group.count}${group.isCountCut === true ? '+' : ''}`,
       group.retrying,
       group.firstSeen.toISOString(),
       group.lastSeen.toISOString(),

@@ -13,6 +13,8 @@ export interface FailureGroup {
   readonly count: number
   /** Those of them that will be tried again. */
   readonly retrying: number
+  /** So many that not all were counted: there may be more of both. */
+  readonly isCountCut?: true
   readonly chains: readonly string[]
   readonly firstSeen: Date
   readonly lastSeen: Date
@@ -41,32 +43,55 @@ export interface FailurePosition {
 const DEFAULT_LIMIT = 50
 const MAX_MESSAGE = 500
 
-// Everything but the examples comes from one index, which holds failures alone. By chain first: to collect the chains of all
-// failures would take a sort of them.
+/** Most tasks that are counted for one page; its groups share them. */
+const MOST_COUNTED = 50_000
+
+// From one index, which holds failures alone, by kind, chain and time. A step of the recursion finds the next kind, or the next
+// chain of a kind, so the cost is that of the kinds, however many failures are of each. A kind is of one task.
 const GROUPS = `
-select failed.*, task.name as task, task.id, task.error ->> 'name' as error_name, task.error ->> 'message' as message
-from (
-  select fingerprint, sum(count)::bigint as count, sum(retrying)::bigint as retrying,
-    array_agg(chain order by chain) as chains, min(first_seen) as first_seen, max(last_seen) as last_seen,
-    to_char(max(last_seen) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as time
-  from (
-    select fingerprint, chain, count(*) as count, count(*) filter (where status = 'retrying') as retrying,
-      min(changed_at) as first_seen, max(changed_at) as last_seen
-    from blockmill.task
-    where fingerprint is not null
-      and ($1::text is null or name = $1) and ($2::text is null or chain = $2)
+with recursive kind as (
+  (select fingerprint, chain from blockmill.task where fingerprint is not null order by fingerprint, chain limit 1)
+  union all
+  select next.* from kind cross join lateral (
+    select fingerprint, chain from blockmill.task
+    where fingerprint is not null and (fingerprint, chain) > (kind.fingerprint, kind.chain)
+    order by fingerprint, chain limit 1
+  ) as next
+), failed as (
+  select fingerprint, array_agg(kind.chain order by kind.chain) as chains, min(first.changed_at) as first_seen,
+    max(last.changed_at) as last_seen, (array_agg(kind.chain order by last.changed_at desc))[1] as last_chain
+  from kind
+  cross join lateral (
+    select changed_at, name from blockmill.task
+    where task.fingerprint = kind.fingerprint and task.chain = kind.chain order by changed_at desc limit 1
+  ) as last
+  cross join lateral (
+    select changed_at from blockmill.task
+    where task.fingerprint = kind.fingerprint and task.chain = kind.chain
       and ($3::timestamptz is null or changed_at >= $3)
-    group by fingerprint, chain
-  ) as on_chain
+    order by changed_at limit 1
+  ) as first
+  where ($1::text is null or last.name = $1) and ($2::text is null or kind.chain = $2)
   group by fingerprint
-  having $4::timestamptz is null or (max(last_seen), fingerprint) < ($4, $5)
-  order by max(last_seen) desc, fingerprint desc
+  having $4::timestamptz is null or (max(last.changed_at), fingerprint) < ($4, $5)
+  order by last_seen desc, fingerprint desc
   limit $6
-) as failed
+)
+select failed.*, counted.*, to_char(last_seen at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as time,
+  example.id, example.name as task, example.error ->> 'name' as error_name, example.error ->> 'message' as message
+from failed
+cross join lateral (
+  select count(*) as count, count(*) filter (where status = 'retrying') as retrying from (
+    select status from blockmill.task
+    where task.fingerprint = failed.fingerprint and chain = any(failed.chains)
+      and ($3::timestamptz is null or changed_at >= $3)
+    limit $7
+  ) as one
+) as counted
 cross join lateral (
   select id, name, error from blockmill.task
-  where task.fingerprint = failed.fingerprint and ($2::text is null or chain = $2) order by changed_at desc limit 1
-) as task
+  where task.fingerprint = failed.fingerprint and chain = failed.last_chain order by changed_at desc limit 1
+) as example
 order by failed.last_seen desc, failed.fingerprint desc`
 
 interface GroupRow {
@@ -83,11 +108,18 @@ interface GroupRow {
   readonly id: string
 }
 
-/** Groups of failures, those that were seen last first. A task that succeeds later leaves its group. */
+/**
+ * Groups of failures, those that were seen last first. A task that succeeds later leaves its group. What a page costs grows with
+ * how many kinds of failures there are, and not with how many failures: of large groups, not all tasks are counted.
+ *
+ * @param mostCounted tasks on a page. Default 50,000.
+ */
 export async function readFailures(
   query: Query,
   { task, chain, since, limit = DEFAULT_LIMIT, before }: FailureFilter,
+  mostCounted = MOST_COUNTED,
 ): Promise<{ readonly groups: FailureGroup[]; readonly next?: FailurePosition }> {
+  const mostOfEach = Math.ceil(mostCounted / limit)
   const rows = await query<GroupRow>(GROUPS, [
     task ?? null,
     chain ?? null,
@@ -95,16 +127,17 @@ export async function readFailures(
     before?.time ?? null,
     before?.fingerprint ?? null,
     limit + 1,
+    mostOfEach,
   ])
   const page = rows.slice(0, limit)
   const last = page.at(-1)
   return {
-    groups: page.map(groupOf),
+    groups: page.map((row) => groupOf(row, mostOfEach)),
     ...(rows.length > limit && last !== undefined && { next: { time: last.time, fingerprint: last.fingerprint } }),
   }
 }
 
-function groupOf({ message, ...row }: GroupRow): FailureGroup {
+function groupOf({ message, ...row }: GroupRow, mostOfEach: number): FailureGroup {
   return {
     fingerprint: row.fingerprint,
     task: row.task,
@@ -112,6 +145,7 @@ function groupOf({ message, ...row }: GroupRow): FailureGroup {
     message: normalisedMessage(message ?? '').slice(0, MAX_MESSAGE),
     count: row.count,
     retrying: row.retrying,
+    ...(row.count >= mostOfEach && { isCountCut: true }),
     chains: row.chains,
     firstSeen: row.first_seen,
     lastSeen: row.last_seen,

@@ -37,6 +37,9 @@ export const FailureListSchema = Type.Object({
       message: Type.String({ description: 'with stand-ins for what is different in each' }),
       count: Type.Integer({ minimum: 0, description: 'tasks whose last attempt failed so' }),
       retrying: Type.Integer({ ...Count, description: 'those of them that will be tried again' }),
+      isCountCut: Type.Optional(
+        Type.Literal(true, { description: 'so many tasks that not all were counted: there may be more' }),
+      ),
       chains: Type.Array(Type.String()),
       firstSeen: Time,
       lastSeen: Time,
