@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 
 import { benchBackfill } from './src/backfill.ts'
@@ -7,6 +7,7 @@ import { benchCoverage } from './src/coverage.ts'
 import { benchDecode } from './src/decode.ts'
 import { benchHistory, fillDatabase } from './src/history.ts'
 import { benchMonitorMemory } from './src/monitor-memory.ts'
+import { benchPeers } from './src/peers/bench-peers.ts'
 import { benchPlanner } from './src/planner.ts'
 import { benchPrune } from './src/prune.ts'
 import { benchRecorder } from './src/recorder.ts'
@@ -16,8 +17,8 @@ import { benchTracked } from './src/tracked.ts'
 import { benchWorker } from './src/worker.ts'
 
 const HELP = `npm run bench -- [planner] [decode] [tracked] [worker] [backfill] [contract-transactions] [results] [coverage]
-                     [recorder] [history] [monitor-memory] [prune] [fill] [--tasks 20000] [--blocks 1000000] [--rows 5000000]
-                     [--json]
+                     [recorder] [history] [monitor-memory] [prune] [peers] [fill] [--tasks 20000] [--blocks 1000000] [--rows 5000000]
+                     [--python python3] [--redis-server redis-server] [--peers .] [--json]
 
   planner   evaluations of conditions in a second, on one core
   decode    CPU time of a Substrate block and its events, decoded with a runtime from the cache
@@ -41,11 +42,15 @@ const HELP = `npm run bench -- [planner] [decode] [tracked] [worker] [backfill] 
   monitor-memory
             memory of a monitor as it records 1,000,000 tasks
   prune     how long the REST API takes to answer while tasks are deleted; give it --rows 1000000
+  peers     'tracked' next to Celery on the same broker and database, and 'backfill' next to BullMQ and graphile-worker:
+            those that are installed; of the others it says how to install them, and installs nothing
   fill      no benchmark: fills the database of DATABASE_URL with so many tasks, and leaves it
 
-  --tasks   how many tasks 'tracked', 'recorder' and 'history' measure with; default 20000
+  --tasks   how many tasks 'tracked', 'recorder', 'history' and 'peers' measure with; default 20000
   --rows    how many tasks 'history', 'prune' and 'fill' put on record; default 5000000
-  --blocks  how many blocks 'backfill' fills in; default 1000000
+  --blocks  how many blocks 'backfill' and 'peers' fill in; default 1000000
+  --python, --redis-server, --peers
+            for 'peers': a Python with celery, the program of a Redis, a folder with bullmq and graphile-worker
   --json    one line of JSON in place of the table`
 
 /** How much each is done with. */
@@ -54,6 +59,9 @@ interface Sizes {
   readonly blocks: number
   readonly rows: number
 }
+
+/** Where other systems are. */
+type Peers = Omit<Parameters<typeof benchPeers>[0], keyof Sizes>
 
 const BENCHMARKS = {
   planner: () => benchPlanner(),
@@ -68,10 +76,11 @@ const BENCHMARKS = {
   history: ({ rows, tasks }) => benchHistory({ rows, tasks, turns: 100 }),
   'monitor-memory': () => benchMonitorMemory({ tasks: 1_000_000 }),
   prune: ({ rows }) => benchPrune({ rows }),
+  peers: ({ tasks, blocks }, peers) => benchPeers({ tasks, blocks, ...peers }),
   fill: ({ rows }) => fill(rows),
-} as const satisfies Record<string, (sizes: Sizes) => Promise<Result[]>>
+} as const satisfies Record<string, (sizes: Sizes, peers: Peers) => Promise<Result[]>>
 /** Those that take long, or much disk. */
-const ONLY_WHEN_NAMED: readonly string[] = ['coverage', 'history', 'monitor-memory', 'prune', 'fill']
+const ONLY_WHEN_NAMED: readonly string[] = ['coverage', 'history', 'monitor-memory', 'prune', 'peers', 'fill']
 type Name = keyof typeof BENCHMARKS
 
 const { values, positionals } = parseArgs({
@@ -80,11 +89,15 @@ const { values, positionals } = parseArgs({
     tasks: { type: 'string', default: '20000' },
     blocks: { type: 'string', default: '1000000' },
     rows: { type: 'string', default: '5000000' },
+    python: { type: 'string', default: 'python3' },
+    'redis-server': { type: 'string', default: 'redis-server' },
+    peers: { type: 'string', default: '.' },
     json: { type: 'boolean' },
     help: { type: 'boolean' },
   },
 })
 const sizes: Sizes = { tasks: Number(values.tasks), blocks: Number(values.blocks), rows: Number(values.rows) }
+const peers: Peers = { python: values.python, redisServer: values['redis-server'], folder: values.peers }
 const wrong = Object.entries(sizes).find(([, size]) => !isCount(size))
 const unknown = positionals.find((name) => !Object.hasOwn(BENCHMARKS, name))
 
@@ -102,8 +115,13 @@ if (values.help === true) {
     positionals.length === 0 ? Object.keys(BENCHMARKS).filter((name) => !ONLY_WHEN_NAMED.includes(name)) : positionals
   ) as Name[]
   const results: Result[] = []
-  for (const name of names) results.push(...(await BENCHMARKS[name](sizes)))
-  const machine = { node: process.versions.node, cores: availableParallelism(), at: new Date().toISOString() }
+  for (const name of names) results.push(...(await BENCHMARKS[name](sizes, peers)))
+  const machine = {
+    node: process.versions.node,
+    cores: availableParallelism(),
+    load: loadavg(),
+    at: new Date().toISOString(),
+  }
   process.stdout.write(values.json === true ? `${JSON.stringify({ machine, results })}\n` : printResults(results))
   process.exitCode = results.every(isReached) ? 0 : 1
 }

@@ -28,7 +28,8 @@ import { removeTopology } from './remove-topology.ts'
 import type { Result } from './report.ts'
 import { whenTrue } from './when-true.ts'
 
-const CHUNK = 100
+/** Blocks in one message. */
+export const CHUNK = 100
 /** Messages, of a hundred tasks each. */
 const PREFETCH = 20
 const CONCURRENCY = 20
@@ -50,15 +51,23 @@ export async function benchBackfill({ blocks }: { readonly blocks: number }): Pr
   const name = `blockmill_bench_${randomBytes(4).toString('hex')}`
   try {
     const databaseUrl = await createDatabase(postgres.url, name)
-    const results = await measure({ brokerUrl: broker.url, databaseUrl, blocks })
+    const measured = await measureBackfill({ brokerUrl: broker.url, databaseUrl, blocks })
     await dropDatabase(postgres.url, name)
-    return results
+    return toResults(blocks, measured)
   } finally {
     await Promise.all([broker.stop(), postgres.stop()])
   }
 }
 
-async function measure({ brokerUrl, databaseUrl, blocks }: { brokerUrl: string; databaseUrl: string; blocks: number }) {
+export interface BackfillBenchOptions {
+  readonly brokerUrl: string
+  /** Of an empty database. */
+  readonly databaseUrl: string
+  readonly blocks: number
+}
+
+/** One back-fill; see `benchBackfill`. */
+export async function measureBackfill({ brokerUrl, databaseUrl, blocks }: BackfillBenchOptions): Promise<Measured> {
   const namespace = `bench-${randomBytes(4).toString('hex')}`
   const logger = createLogger({ service: 'scheduler', level: 'warn' })
   const topology = createTopology({ namespace })
@@ -94,7 +103,7 @@ async function measure({ brokerUrl, databaseUrl, blocks }: { brokerUrl: string; 
   await scheduler.stop()
   await Promise.all([broker.stop(), database.close(), chain.close()])
   await removeTopology(brokerUrl, topology)
-  return toResults(blocks, { plannedMs: plannedAt - start, recordedMs: recordedAt - start, delays, memory })
+  return { plannedMs: plannedAt - start, recordedMs: recordedAt - start, delays, memory }
 }
 
 const DONE = `

@@ -3,6 +3,7 @@ export interface Result {
   readonly benchmark: string
   /** What was measured, settings included. */
   readonly what: string
+  /** Not a number where it could not be measured, as `what` then says; `null` in JSON. */
   readonly value: number
   readonly unit: string
   /** What it must reach, or may not exceed. */
@@ -21,7 +22,7 @@ export function printResults(results: readonly Result[]): string {
   const rows = results.map((result) => [
     result.benchmark,
     result.what,
-    `${format(result.value)} ${result.unit}`,
+    Number.isNaN(result.value) ? '–' : `${format(result.value)} ${result.unit}`,
     describeBar(result),
   ])
   const table = [['benchmark', 'what', 'measured', 'bar'], ...rows]
