@@ -82,6 +82,14 @@ function databaseAs(role: Role): Database {
   return database
 }
 
+function asOperator(): Record<string, string> {
+  return {
+    RABBITMQ_URL: brokerUrls.get('operator') ?? '',
+    DATABASE_URL: databaseUrls.get('operator') ?? '',
+    BLOCKMILL_NAMESPACE: namespace,
+  }
+}
+
 /** What RabbitMQ answers when this role tries something on a bare channel. */
 async function tryAs(role: Role, attempt: (channel: Channel) => Promise<unknown>): Promise<string> {
   const connection = await connect(brokerUrls.get(role) ?? '')
@@ -228,16 +236,11 @@ describe('with a user and a role of its own each', () => {
   })
 
   it('an operator uses the command, and a producer the library', async () => {
-    const operator = {
-      RABBITMQ_URL: brokerUrls.get('operator') ?? '',
-      DATABASE_URL: databaseUrls.get('operator') ?? '',
-      BLOCKMILL_NAMESPACE: namespace,
-    }
     const commands = ['cleanup --days 1', 'dead purge --all', 'backfill status', 'queues list']
     const outcomes = await Promise.all(
       commands.map(async (command) => ({
         command,
-        ...(await blockmill(command.split(' '), { environment: operator })),
+        ...(await blockmill(command.split(' '), { environment: asOperator() })),
       })),
     )
     expect(outcomes.map(({ command, status, stderr }) => ({ command, status, stderr }))).toEqual(
@@ -255,6 +258,39 @@ describe('with a user and a role of its own each', () => {
         { queue: 'unheard-of', unique: false },
       ),
     ).rejects.toThrow(`may not declare the queue "${namespace}.work.unheard-of`)
+  })
+
+  it('an operator calls off what waits in a queue, and is on record for it', async () => {
+    // What a monitor would have read by now.
+    await (await brokerAs('monitor')).purge(topology.monitorQueue)
+    const [called, other] = ['00000000-0001-8000-8000-000000000001', '00000000-0001-8000-8000-000000000002']
+    await owner.query(
+      `insert into blockmill.task (id, chain, name, queue, lane, status, attempt, postpones, scheduled_at, changed_at)
+       select id, 'dev', 'follower', queue, 'low', 'scheduled', 1, 0, now() - interval '1 hour', now()
+       from unnest($1::uuid[], $2::text[]) as one (id, queue)`,
+      [
+        [called, other],
+        ['default', 'elsewhere'],
+      ],
+    )
+    const { status, stdout, stderr } = await blockmill(['queues', 'purge', 'default', '--cancel', '--json'], {
+      environment: asOperator(),
+    })
+    expect([status, stderr]).toEqual([0, ''])
+    expect(JSON.parse(stdout)).toMatchObject({ cancelled: 1 })
+    const end = (id: string | undefined) =>
+      databaseAs('operator').query("select blockmill.end_cancelled(array[$1::uuid], now(), '')", [id])
+    // Nobody called it off.
+    await end(other)
+    expect(
+      await owner.query('select status from blockmill.task where id = any($1) order by id', [[called, other]]),
+    ).toEqual([{ status: 'cancelled' }, { status: 'scheduled' }])
+    expect(await owner.query('select outcome from blockmill.task_attempt where task_id = $1', [called])).toEqual([
+      { outcome: 'cancelled' },
+    ])
+    expect(
+      await owner.query("select actor, route, status from blockmill.audit where route = 'queues purge' order by id"),
+    ).toEqual([{ actor: 'command line', route: 'queues purge', status: 0 }])
   })
 })
 
@@ -299,7 +335,9 @@ describe('beyond their work, the database refuses', () => {
     ['monitor', 'to claim coverage', `update blockmill.coverage set evaluated = '{[0,1000000)}'`],
     ['monitor', 'to drop tables', 'drop table blockmill.task'],
     ['operator', 'to write the record', `update blockmill.task set status = 'succeeded'`],
-    ['operator', 'to rewrite the audit log', 'delete from blockmill.audit'],
+    ['operator', 'to rewrite the audit log', `update blockmill.audit set actor = 'somebody'`],
+    ['operator', 'to delete the audit log', 'delete from blockmill.audit'],
+    ['scheduler', 'to end tasks', `select blockmill.end_cancelled('{}', now(), '')`],
   ])('the %s %s', async (role, _, sql) => {
     await expect(databaseAs(role).query(sql)).rejects.toThrow(/permission denied|must be owner/)
   })

@@ -68,6 +68,21 @@ it('purges without a database, and with one calls off the tasks that waited', as
   expect(await database.query('select status from blockmill.task')).toEqual([{ status: 'cancelled' }])
 })
 
+it('is on record with what was done and what was refused, where there is a database', async () => {
+  const since = new Date()
+  const withRecord = { DATABASE_URL: databaseUrl }
+  await queues(['move', 'from', 'to', '--lane', 'high'], withRecord)
+  await queues(['purge', 'nowhere'], withRecord)
+  expect(
+    await database.query('select role, actor, route, params, status from blockmill.audit where at >= $1 order by id', [
+      since,
+    ]),
+  ).toMatchObject([
+    { role: 'operator', actor: 'command line', route: 'queues move', params: { arguments: ['from', 'to'] }, status: 0 },
+    { role: 'operator', actor: 'command line', route: 'queues purge', params: { arguments: ['nowhere'] }, status: 1 },
+  ])
+})
+
 it.each([
   [['purge', 'from', '--cancel'], 1, 'DATABASE_URL'],
   [['purge', 'nowhere'], 1, 'has no queue "nowhere"'],

@@ -87,7 +87,7 @@ describe('migrations', () => {
       { name: '0014-task-retention' },
       { name: '0015-list-indexes' },
       { name: '0016-task-rates' },
-      { name: '0018-failure-index' },
+      { name: '0017-end-cancelled' },
     ])
     await first?.query('drop schema blockmill cascade')
   })

@@ -14,6 +14,7 @@ import {
 } from '@blockmill/core'
 import { type Command, Option } from 'commander'
 
+import { audited } from '../audited.ts'
 import { backfillsText, backfillText } from '../backfill/describe-backfill.ts'
 import { dryRunBackfill } from '../backfill/dry-run-backfill.ts'
 import { backfillJobOf, type StartOptions } from '../backfill/start-backfill.ts'
@@ -65,7 +66,7 @@ export function addBackfillCommands(program: Command, setStatus: SetStatus): voi
     addSettingOptions(command, settings).action(async (id: string, { json = false }: Flags) => {
       const { config } = await loadConfig(settings, { commandLine: settingValues(command, settings) })
       const job = await withDatabase(config.databaseUrl, 'backfill', (database) =>
-        createBackfills(database).order(id, order),
+        audited(database, command, () => createBackfills(database).order(id, order)),
       )
       printAnswer(job, json, () => `${job.id} is ${job.state}.`)
     })
@@ -104,7 +105,7 @@ function addStart(backfill: Command, setStatus: SetStatus): void {
         return
       }
       const backfills = createBackfills(database)
-      await backfills.create(job)
+      await audited(database, command, () => backfills.create(job))
       await warnWithoutScheduler(database, { chain: job.chain, what: 'back-fill' })
       if (!watch) return printAnswer(await backfills.summary(job.id), json, () => job.id)
       if (!json) process.stdout.write(`${job.id}\n`)

@@ -1,6 +1,7 @@
 import { defineSettings, loadConfig, schedulerSettings, type TaskState } from '@blockmill/core'
 import type { Command } from 'commander'
 
+import { audited, auditedWhereSet } from '../audited.ts'
 import { answersOf, reportOrder } from '../control/answers.ts'
 import { addControlOptions, type ControlFlags, withBroker, withControl } from '../control/with-control.ts'
 import { EXIT_STATUS } from '../exit-status.ts'
@@ -40,7 +41,9 @@ export function addCancelCommand(program: Command, setStatus: SetStatus): void {
       setStatus(await cancelByFilter(command, flags))
       return
     }
-    const replies = await withControl(command, flags, ({ control }) => control.cancel(ids))
+    const replies = await auditedWhereSet(command, () =>
+      withControl(command, flags, ({ control }) => control.cancel(ids)),
+    )
     const { running } = answersOf(replies)
     setStatus(reportOrder(`Tasks called off: ${ids.length}; of these were running: ${running}.`, replies, flags))
   })
@@ -55,8 +58,10 @@ async function cancelByFilter(command: Command, flags: CancelFlags): Promise<num
       reportDryRun(ids.length, 'called off', flags.json)
       return EXIT_STATUS.ok
     }
-    const outcomes = await withBroker(config, (broker) =>
-      actOnSelected({ database, broker, now: () => new Date(), by: 'blockmill cancel' }, 'cancel', ids),
+    const outcomes = await audited(database, command, () =>
+      withBroker(config, (broker) =>
+        actOnSelected({ database, broker, now: () => new Date(), by: 'blockmill cancel' }, 'cancel', ids),
+      ),
     )
     const refused = reportOutcomes(outcomes, { key: 'cancelled', words: 'called off' }, flags.json)
     return refused > 0 ? EXIT_STATUS.failure : EXIT_STATUS.ok

@@ -1,6 +1,7 @@
 import { defineSettings, loadConfig, schedulerSettings } from '@blockmill/core'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
+import { audited } from '../audited.ts'
 import { addSettingOptions, settingValues } from '../setting-options.ts'
 import { withDatabase } from '../with-database.ts'
 
@@ -32,7 +33,9 @@ export function addCleanupCommand(program: Command): void {
     const { countPrunable, pruneTasks, retentionCutoff } = await import('@blockmill/monitor')
     const cutoff = retentionCutoff(age, new Date())
     const { deletedCount } = await withDatabase(config.databaseUrl, 'cleanup', async (database) =>
-      dryRun ? { deletedCount: await countPrunable(database.query, cutoff) } : pruneTasks(database, { cutoff }),
+      dryRun
+        ? { deletedCount: await countPrunable(database.query, cutoff) }
+        : audited(database, command, () => pruneTasks(database, { cutoff })),
     )
     const done = dryRun ? 'Would delete' : 'Deleted'
     const text = `${done} ${deletedCount} task${deletedCount === 1 ? '' : 's'} that finished before ${cutoff.toISOString()}.`

@@ -2,6 +2,7 @@ import { type Database, defineSettings, loadConfig, NonRetryableError, scheduler
 import type { DeadLetterFilter } from '@blockmill/monitor'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
+import { audited } from '../audited.ts'
 import { withBroker } from '../control/with-control.ts'
 import { letterJson, lettersText, letterText } from '../dead-letters/dead-letter-text.ts'
 import { EXIT_STATUS } from '../exit-status.ts'
@@ -74,7 +75,9 @@ function addReplay(dead: Command, setStatus: SetStatus): void {
       const { replayDeadLetters } = await import('@blockmill/monitor')
       const ids = await selectedIds(database, given, flags)
       const { config } = await loadConfig(replaySettings, { commandLine: settingValues(command, replaySettings) })
-      return withBroker(config, (broker) => replayDeadLetters({ database, broker, now: () => new Date() }, ids))
+      return audited(database, command, () =>
+        withBroker(config, (broker) => replayDeadLetters({ database, broker, now: () => new Date() }, ids)),
+      )
     })
     const { replayed, refused } = report
     const lines = [`${replayed} replayed, ${refused.length} cannot be replayed.`, ...refused.map(({ why }) => why)]
@@ -94,7 +97,8 @@ function addPurge(dead: Command): void {
   addSettingOptions(command, lookSettings).action(async (given: string[], flags: SelectionFlags) => {
     const deleted = await withRecord(command, async (database) => {
       const { deleteDeadLetters } = await import('@blockmill/monitor')
-      return deleteDeadLetters(database.query, await selectedIds(database, given, flags))
+      const ids = await selectedIds(database, given, flags)
+      return audited(database, command, () => deleteDeadLetters(database.query, ids))
     })
     process.stdout.write(`${flags.json === true ? JSON.stringify({ deleted }) : `${deleted} deleted.`}\n`)
   })

@@ -16,6 +16,7 @@ import {
 } from '@blockmill/core'
 import { type Command, Option } from 'commander'
 
+import { audited } from '../audited.ts'
 import { EXIT_STATUS } from '../exit-status.ts'
 import { jobsText, jobText } from '../jobs/describe-job.ts'
 import { startJob, type StartJobOptions } from '../jobs/start-job.ts'
@@ -79,7 +80,7 @@ function addStart(jobs: Command, setStatus: SetStatus): void {
     const { json = false, watch = false, ...options } = flags
     const { config } = await loadConfig(startSettings, { commandLine: settingValues(command, startSettings) })
     await withDatabase(config.databaseUrl, 'jobs', async (database) => {
-      const id = await startJob(database, config, options)
+      const id = await audited(database, command, () => startJob(database, config, options))
       await warnWithoutScheduler(database, { chain: config.chain, what: 'range job' })
       if (!watch) return printAnswer(await createRangeJobs(database).detail(id), json, () => id)
       if (!json) process.stdout.write(`${id}\n`)
@@ -133,7 +134,9 @@ function addOrder(jobs: Command, { order, description }: (typeof ORDERS)[number]
   const command = jobs.command(order).description(description).argument('<id>', 'which').option('--json', 'as JSON')
   addSettingOptions(command, settings).action(async (id: string, { json = false }: Flags) => {
     const { config } = await loadConfig(settings, { commandLine: settingValues(command, settings) })
-    const job = await withDatabase(config.databaseUrl, 'jobs', (database) => createRangeJobs(database).order(id, order))
+    const job = await withDatabase(config.databaseUrl, 'jobs', (database) =>
+      audited(database, command, () => createRangeJobs(database).order(id, order)),
+    )
     printAnswer(job, json, () => `${job.id} is ${job.state}.`)
   })
 }
@@ -145,7 +148,9 @@ function addDelete(jobs: Command): void {
     .argument('<id>', 'which')
   addSettingOptions(command, deleteSettings).action(async (id: string) => {
     const { config } = await loadConfig(deleteSettings, { commandLine: settingValues(command, deleteSettings) })
-    await withDatabase(config.databaseUrl, 'jobs', (database) => createRangeJobs(database).delete(id))
+    await withDatabase(config.databaseUrl, 'jobs', (database) =>
+      audited(database, command, () => createRangeJobs(database).delete(id)),
+    )
     await removeResultFiles(config.resultsDir, id.toLowerCase())
     process.stdout.write(`${id} is deleted.\n`)
   })

@@ -11,6 +11,7 @@ import {
 } from '@blockmill/core'
 import { type Command, Option } from 'commander'
 
+import { audited, auditedWhereSet } from '../audited.ts'
 import { withBroker } from '../control/with-control.ts'
 import { addSettingOptions, settingValues } from '../setting-options.ts'
 import { withDatabase } from '../with-database.ts'
@@ -43,13 +44,13 @@ function addPurge(queues: Command): void {
     const sources = { commandLine: settingValues(command, cancelSettings) }
     if (cancel !== true) {
       const { config } = await loadConfig(settings, sources)
-      const purged = await withBroker(config, (broker) => purge(broker, queue, lane))
+      const purged = await auditedWhereSet(command, () => withBroker(config, (broker) => purge(broker, queue, lane)))
       const text = `Dropped ${purged} messages of ${queue}. Their tasks are on record, and published again later.`
       process.stdout.write(`${json === true ? JSON.stringify({ purged }) : text}\n`)
       return
     }
     const { config } = await loadConfig(cancelSettings, sources)
-    const { purged, cancelled } = await purgeAndCancel(config, queue, lane)
+    const { purged, cancelled } = await purgeAndCancel(command, config, { queue, lane })
     const text = `Dropped ${purged} messages of ${queue}, and called off ${cancelled} tasks.`
     process.stdout.write(`${json === true ? JSON.stringify({ purged, cancelled }) : text}\n`)
   })
@@ -67,13 +68,15 @@ function addMove(queues: Command): void {
     async (queue: string, to: string, { lane, json }: Pick<PurgeFlags, 'lane' | 'json'>) => {
       if (queue === to) throw new NonRetryableError('CONTROL_INVALID', `"${to}" must be another queue than "${queue}".`)
       const { config } = await loadConfig(settings, { commandLine: settingValues(command, settings) })
-      const moved = await withBroker(config, async (broker) => {
-        await assertQueue(broker, queue)
-        await assertQueue(broker, to)
-        const { moveMessages } = await import('@blockmill/monitor')
-        const ports = { broker, now: () => new Date() }
-        return countSteps(moveMessages(ports, { queue, lanes: lane === undefined ? LANES : [lane], to }))
-      })
+      const moved = await auditedWhereSet(command, () =>
+        withBroker(config, async (broker) => {
+          await assertQueue(broker, queue)
+          await assertQueue(broker, to)
+          const { moveMessages } = await import('@blockmill/monitor')
+          const ports = { broker, now: () => new Date() }
+          return countSteps(moveMessages(ports, { queue, lanes: lane === undefined ? LANES : [lane], to }))
+        }),
+      )
       const text = `Moved ${moved} messages from ${queue} to ${to}.`
       process.stdout.write(`${json === true ? JSON.stringify({ moved }) : text}\n`)
     },
@@ -92,16 +95,21 @@ async function purge(broker: Broker, queue: string, lane: Lane | undefined): Pro
 }
 
 /** The database first: what cannot be called off is not dropped either. */
-function purgeAndCancel(config: ConfigOf<typeof cancelSettings>, queue: string, lane: Lane | undefined) {
-  return withDatabase(config.databaseUrl, 'queues', (database) =>
-    withBroker(config, async (broker) => {
+function purgeAndCancel(
+  command: Command,
+  config: ConfigOf<typeof cancelSettings>,
+  { queue, lane }: { readonly queue: string; readonly lane: Lane | undefined },
+) {
+  return withDatabase(config.databaseUrl, 'queues', (database) => {
+    const work = async (broker: Broker) => {
       const { cancelWaiting } = await import('@blockmill/monitor')
       const requestedAt = new Date()
       const purged = await purge(broker, queue, lane)
       const ports = { database, broker, now: () => new Date(), by: 'blockmill queues purge' }
       return { purged, cancelled: await countSteps(cancelWaiting(ports, { queue, lane, requestedAt })) }
-    }),
-  )
+    }
+    return audited(database, command, () => withBroker(config, work))
+  })
 }
 
 async function assertQueue(broker: Broker, queue: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { type Lane, LANES } from '@blockmill/core'
 import { type Command, Option } from 'commander'
 
+import { auditedWhereSet } from '../audited.ts'
 import { reportOrder } from '../control/answers.ts'
 import { addControlOptions, type ControlFlags, withControl } from '../control/with-control.ts'
 import type { SetStatus } from '../run-cli.ts'
@@ -28,7 +29,9 @@ export function addQueuesCommands(program: Command, setStatus: SetStatus): void 
       .argument('<queue>', 'which')
       .addOption(new Option('--lane <lane>', 'only this lane of it').choices(LANES))
     addControlOptions(command).action(async (queue: string, { lane, ...flags }: ControlFlags & { lane?: Lane }) => {
-      const replies = await withControl(command, flags, ({ control }) => control[method](queue, lane))
+      const replies = await auditedWhereSet(command, () =>
+        withControl(command, flags, ({ control }) => control[method](queue, lane)),
+      )
       setStatus(reportOrder(`${done} ${lane === undefined ? '' : `lane ${lane} of `}${queue}.`, replies, flags))
     })
   }

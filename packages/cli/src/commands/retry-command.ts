@@ -1,6 +1,7 @@
 import { defineSettings, FINAL_STATES, loadConfig, schedulerSettings } from '@blockmill/core'
 import type { Command } from 'commander'
 
+import { audited } from '../audited.ts'
 import { withBroker } from '../control/with-control.ts'
 import { EXIT_STATUS } from '../exit-status.ts'
 import type { SetStatus } from '../run-cli.ts'
@@ -43,8 +44,10 @@ export function addRetryCommand(program: Command, setStatus: SetStatus): void {
         reportDryRun(ids.length, 'run again', flags.json)
         return
       }
-      const outcomes = await withBroker(config, (broker) =>
-        actOnSelected({ database, broker, now: () => new Date(), by: 'blockmill retry' }, 'retry', ids, flags),
+      const outcomes = await audited(database, command, () =>
+        withBroker(config, (broker) =>
+          actOnSelected({ database, broker, now: () => new Date(), by: 'blockmill retry' }, 'retry', ids, flags),
+        ),
       )
       const refused = reportOutcomes(outcomes, { key: 'retried', words: 'run again' }, flags.json)
       if (refused > 0) setStatus(EXIT_STATUS.failure)

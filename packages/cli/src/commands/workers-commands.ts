@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 
+import { auditedWhereSet } from '../audited.ts'
 import { answersOf } from '../control/answers.ts'
 import { addControlOptions, type ControlFlags, withControl } from '../control/with-control.ts'
 import { EXIT_STATUS } from '../exit-status.ts'
@@ -19,7 +20,10 @@ export function addWorkersCommands(program: Command, setStatus: SetStatus): void
     .description('stop a worker gracefully: it finishes what it runs; status 1 when none of this name answers')
     .argument('<worker>', 'its name')
   addControlOptions(shutdown).action(async (worker: string, flags: ControlFlags) => {
-    const { workers: names } = answersOf(await withControl(shutdown, flags, ({ control }) => control.shutdown(worker)))
+    const replies = await auditedWhereSet(shutdown, () =>
+      withControl(shutdown, flags, ({ control }) => control.shutdown(worker)),
+    )
+    const { workers: names } = answersOf(replies)
     const isStopping = names.length > 0
     const text = isStopping ? `${worker} stops.` : `No worker named ${worker} answered.`
     process.stdout.write(`${flags.json === true ? JSON.stringify({ worker, isStopping }) : text}\n`)

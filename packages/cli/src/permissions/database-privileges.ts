@@ -6,9 +6,17 @@ export type DatabaseRole = (typeof DATABASE_ROLES)[number]
 
 /**
  * `r` select, `a` insert, `w` update, `d` delete: the letters of PostgreSQL's own lists of privileges. `l` is to lock rows, which it
- * ties to the right to update something: here a column of `task` that is shown and decides nothing.
+ * ties to the right to update something: here a column of `task` that is shown and decides nothing. `o` is to add the outcome to
+ * an entry of the audit log.
  */
-const LETTERS = { r: 'select', a: 'insert', w: 'update', d: 'delete', l: 'update (progress_at)' } as const
+const LETTERS = {
+  r: 'select',
+  a: 'insert',
+  w: 'update',
+  d: 'delete',
+  l: 'update (progress_at)',
+  o: 'update (status)',
+} as const
 
 /** What may be done with one table, as `grant` takes it. */
 export type Privilege = (typeof LETTERS)[keyof typeof LETTERS]
@@ -35,7 +43,7 @@ const TABLES = {
   task_retention: { scheduler: 'rawd', monitor: 'r', operator: 'r' },
   worker: { scheduler: 'r', monitor: 'rawd', operator: 'r' },
   dead_letter: { scheduler: '', monitor: 'rawd', operator: 'rwd' },
-  audit: { scheduler: '', monitor: 'rawd', operator: 'r' },
+  audit: { scheduler: '', monitor: 'rawd', operator: 'rao' },
 
   // Orders, and what is claimed by them.
   queue_state: { scheduler: 'r', monitor: 'raw', operator: 'r' },
@@ -52,6 +60,18 @@ const TABLES = {
   // Which migrations there were.
   migration: { scheduler: 'r', monitor: 'r', operator: 'r' },
 } as const satisfies Readonly<Record<string, Readonly<Record<DatabaseRole, string>>>>
+
+/** Functions that act with the rights of the owner, and who may call them; nobody else can. */
+const FUNCTIONS = {
+  end_cancelled: ['monitor', 'operator'],
+} as const satisfies Readonly<Record<string, readonly DatabaseRole[]>>
+
+/** The functions that a role may call. */
+export function databaseFunctions(role: DatabaseRole): string[] {
+  return Object.entries(FUNCTIONS).flatMap(([name, roles]: [string, readonly DatabaseRole[]]) =>
+    roles.includes(role) ? [name] : [],
+  )
+}
 
 /** The privileges of a role, by table; tables without any are left out. */
 export function databasePrivileges(role: DatabaseRole): ReadonlyMap<string, readonly Privilege[]> {

@@ -1,6 +1,6 @@
 import { DATABASE_SCHEMA } from '@blockmill/core'
 
-import { type DatabaseRole, databasePrivileges } from './database-privileges.ts'
+import { databaseFunctions, type DatabaseRole, databasePrivileges } from './database-privileges.ts'
 
 /** An account as it is to be. */
 export interface DatabaseAccount {
@@ -25,14 +25,19 @@ export function databaseStatements({ name, role, exists, passwordHash }: Databas
   const grants = [...databasePrivileges(role)].map(
     ([table, privileges]) => `grant ${privileges.join(', ')} on ${schema}.${identifier(table)} to ${account}`,
   )
+  const calls = databaseFunctions(role).map(
+    (name) => `grant execute on function ${schema}.${identifier(name)} to ${account}`,
+  )
   return [
     // A new role may do nothing but log in.
     `${exists ? 'alter' : 'create'} role ${account} login${password}`,
     `grant connect on database ${identifier(database)} to ${account}`,
     `revoke all on schema ${schema} from ${account}`,
     `revoke all on all tables in schema ${schema} from ${account}`,
+    `revoke all on all functions in schema ${schema} from ${account}`,
     `grant usage on schema ${schema} to ${account}`,
     ...grants,
+    ...calls,
   ]
 }
 

@@ -1,11 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { type Broker, type Lane, type Query, RetryableError, type TaskState } from '@blockmill/core'
+import { type Broker, type Lane, type Query, RetryableError } from '@blockmill/core'
 
 import type { TaskFilter } from '../http/task-filter.ts'
-import type { AttemptRecord } from '../recorder/attempt-record.ts'
-import { storeRecords } from '../recorder/store-records.ts'
-import type { TaskRecord } from '../recorder/task-record.ts'
 import { cancelTasks } from './cancel-tasks.ts'
 import { countTasks, tasksByFilter } from './select-tasks.ts'
 import type { TaskActionPorts, TaskOutcome } from './task-action.ts'
@@ -76,23 +73,6 @@ function waitingIn({ queue, lane, requestedAt }: PurgedQueue): TaskFilter {
   }
 }
 
-interface WaitingTask {
-  readonly id: string
-  readonly chain: string
-  readonly name: string
-  readonly block: number | null
-  readonly status: TaskState
-  readonly generation: number
-  readonly attempt: number
-  readonly postpones: number
-}
-
-const DUE = `
-select id, chain, name, block_number as block, status, generation, attempt, postpones from blockmill.task
-where id = any($1::uuid[]) and status in ('scheduled', 'retrying', 'postponed')
-  and coalesce(case status when 'scheduled' then not_before else next_attempt_at end, '-infinity') <= $2
-order by id`
-
 async function cancelBatch(
   ports: CancelWaitingPorts,
   ids: readonly string[],
@@ -100,46 +80,9 @@ async function cancelBatch(
 ): Promise<TaskOutcome[]> {
   // First the order: a message that is somewhere all the same ends when a worker gets it.
   const outcomes = await cancelTasks(ports, ids)
-  const at = ports.now()
-  const due = await ports.database.query<WaitingTask>(DUE, [[...ids], at])
   const reason = `queue ${queue} was purged by ${ports.by}`
-  const tasks = due.map((task) => cancelledTask(task, reason, at.getTime()))
-  await storeRecords(ports.database, { tasks, attempts: tasks.map(cancelledAttempt), workers: [] })
+  await ports.database.query('select blockmill.end_cancelled($1::uuid[], $2, $3)', [[...ids], ports.now(), reason])
   return outcomes
-}
-
-/** Cancelled before the attempt that it waited for. */
-function cancelledTask({ status, attempt, postpones, ...task }: WaitingTask, reason: string, at: number): TaskRecord {
-  const { id, chain, name, block, generation } = task
-  return {
-    id,
-    chain,
-    name,
-    block,
-    unit: null,
-    schedule: null,
-    state: {
-      state: 'cancelled',
-      generation,
-      attempt: attempt + (status === 'retrying' ? 1 : 0),
-      postpones: postpones + (status === 'postponed' ? 1 : 0),
-      changedAt: at,
-      startedAt: null,
-      finishedAt: at,
-      nextAttemptAt: null,
-      worker: null,
-      result: null,
-      error: null,
-      reason,
-    },
-    progress: null,
-  }
-}
-
-function cancelledAttempt({ id, state }: TaskRecord): AttemptRecord {
-  const { generation, attempt, postpones, changedAt, reason } = state
-  const common = { taskId: id, generation, attempt, postpones, outcome: 'cancelled' as const }
-  return { ...common, startedAt: changedAt, finishedAt: changedAt, worker: '', error: null, reason, delayMs: null }
 }
 
 async function stillWaiting(query: Query, ids: readonly string[]): Promise<string[]> {

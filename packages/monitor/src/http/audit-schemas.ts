@@ -12,7 +12,10 @@ export const AuditQuerySchema = Type.Object(
   {
     role: Type.Optional(Type.Enum(ROLES)),
     actor: Type.Optional(
-      Type.String({ pattern: '^([0-9a-f]{8}|local)$', description: 'first 8 hex digits of the SHA-256 of a token' }),
+      Type.String({
+        pattern: '^([0-9a-f]{8}|local|command line)$',
+        description: 'first 8 hex digits of the SHA-256 of a token, `local` or `command line`',
+      }),
     ),
     from: Type.Optional(Time),
     to: Type.Optional(Time),
@@ -32,7 +35,8 @@ const AuditEntrySchema = Type.Object({
   route: Type.String(),
   params: Type.Unknown({ description: 'of path, query and body; secrets masked, and cut when long' }),
   status: Type.Union([Type.Integer(), Type.Null()], {
-    description: 'of the answer; null as long as there is none, and when the process died before',
+    description:
+      'of the answer, or of a command as it exits; null as long as there is none, and when the process died before',
   }),
 })
 

@@ -9,7 +9,10 @@ export type Role = (typeof ROLES)[number]
 /** Who makes a request. */
 export interface Identity {
   readonly role: Role
-  /** The first 8 hex digits of the token's SHA-256, which tell tokens apart and open nothing; `local` without tokens. */
+  /**
+   * The first 8 hex digits of the token's SHA-256, which tell tokens apart and open nothing; `local` without tokens. In the audit log
+   * also `command line`.
+   */
   readonly actor: string
 }
 

@@ -3,11 +3,13 @@ import type { Database } from '@blockmill/core'
 import type { Identity, Role } from './access.ts'
 import { redactParams } from './redact-params.ts'
 
-/** A request that changes something. */
+/** A request, or a command, that changes something. */
 export interface AuditedRequest extends Identity {
+  /** Where it came from: of a command the user and the host. */
   readonly address: string
+  /** `CLI` of a command. */
   readonly method: string
-  /** With placeholders: `/api/v1/backfills/:id/pause`. */
+  /** With placeholders: `/api/v1/backfills/:id/pause`; of a command its words: `backfill pause`. */
   readonly route: string
   /** Stored redacted. */
   readonly params: unknown
@@ -17,7 +19,7 @@ export interface AuditedRequest extends Identity {
 export interface AuditEntry extends AuditedRequest {
   readonly id: number
   readonly at: Date
-  /** HTTP status of the answer; null as long as there is none, and when the process died before. */
+  /** HTTP status of the answer, or exit status of the command; null as long as there is none, and when the process died before. */
   readonly status: number | null
 }
 

@@ -2,9 +2,10 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
+import { createSilentLogger } from '@blockmill/core'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 
-import { openTokenFile } from './token-file.ts'
+import { loadTokens, openTokenFile } from './token-file.ts'
 
 let file = ''
 beforeEach(async () => {
@@ -13,13 +14,22 @@ beforeEach(async () => {
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
 })
 
-const open = () => openTokenFile('BLOCKMILL_OPERATOR_TOKEN_FILE', file)
+const open = () => openTokenFile('BLOCKMILL_OPERATOR_TOKEN_FILE', file, 0o600)
 
 test('makes a file with a random token that strangers cannot read, and keeps to it', async () => {
   const made = await open()
   expect(made).toEqual({ tokens: [expect.stringMatching(/^[0-9a-f]{64}$/)], isNew: true })
-  expect((await stat(file)).mode & 0o007).toBe(0)
+  expect((await stat(file)).mode & 0o777).toBe(0o600)
   expect(await open()).toEqual({ tokens: made.tokens, isNew: false })
+})
+
+test("shows its group the viewers' token, and nobody the operators'", async () => {
+  const viewerTokenFile = path.join(path.dirname(file), 'viewer-token')
+  const settings = { viewerTokens: undefined, operatorTokens: ['given'], viewerTokenFile, operatorTokenFile: file }
+  const { viewerTokens, operatorTokens } = await loadTokens(settings, createSilentLogger())
+  expect([viewerTokens.length, operatorTokens.length]).toEqual([1, 2])
+  expect((await stat(viewerTokenFile)).mode & 0o777).toBe(0o640)
+  expect((await stat(file)).mode & 0o777).toBe(0o600)
 })
 
 test('monitors that start at once agree on one token', async () => {

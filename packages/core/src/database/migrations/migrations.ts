@@ -5,8 +5,8 @@ import { Backfills } from './backfills.ts'
 import { ChainHeads } from './chain-heads.ts'
 import { ControlState } from './control-state.ts'
 import { DeadLetterTasks } from './dead-letter-tasks.ts'
+import { EndCancelled } from './end-cancelled.ts'
 import { FailureFingerprints } from './failure-fingerprints.ts'
-import { FailureIndex } from './failure-index.ts'
 import { FinishIndex } from './finish-index.ts'
 import { GapIndexes } from './gap-indexes.ts'
 import { InitialSchema } from './initial-schema.ts'
@@ -36,5 +36,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '0014-task-retention', class: TaskRetention },
   { name: '0015-list-indexes', class: ListIndexes },
   { name: '0016-task-rates', class: TaskRates },
-  { name: '0018-failure-index', class: FailureIndex },
+  { name: '0017-end-cancelled', class: EndCancelled },
 ]
