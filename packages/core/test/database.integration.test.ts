@@ -88,6 +88,7 @@ describe('migrations', () => {
       { name: '0015-list-indexes' },
       { name: '0016-task-rates' },
       { name: '0017-end-cancelled' },
+      { name: '0018-failure-index' },
     ])
     await first?.query('drop schema blockmill cascade')
   })

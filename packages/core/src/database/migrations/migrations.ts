@@ -7,6 +7,7 @@ import { ControlState } from './control-state.ts'
 import { DeadLetterTasks } from './dead-letter-tasks.ts'
 import { EndCancelled } from './end-cancelled.ts'
 import { FailureFingerprints } from './failure-fingerprints.ts'
+import { FailureIndex } from './failure-index.ts'
 import { FinishIndex } from './finish-index.ts'
 import { GapIndexes } from './gap-indexes.ts'
 import { InitialSchema } from './initial-schema.ts'
@@ -37,4 +38,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '0015-list-indexes', class: ListIndexes },
   { name: '0016-task-rates', class: TaskRates },
   { name: '0017-end-cancelled', class: EndCancelled },
+  { name: '0018-failure-index', class: FailureIndex },
 ]
