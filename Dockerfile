@@ -28,14 +28,15 @@ COPY --from=dependencies /app ./
 COPY packages packages
 COPY apps apps
 COPY deploy/healthcheck.sh deploy/
-# The command's name; a place for what a service keeps, which a volume takes its owner from; and the packages under their names
+# The command's name; places for what a service keeps, which volumes take their owner from; and the packages under their names
 # for whatever is mounted below /app, such as tasks.
 RUN chmod +x packages/cli/src/main.ts \
     && ln -s /app/packages/cli/src/main.ts /usr/local/bin/blockmill \
-    && install -d -o node -g node /var/lib/blockmill \
+    && install -d -o node -g node /var/lib/blockmill /var/lib/blockmill/results \
     && mkdir -p node_modules/@blockmill \
     && ln -s ../../packages/core ../../packages/testkit ../../apps/example node_modules/@blockmill/
-USER node
+# The user `node`, as a number: Kubernetes cannot tell of a name that it is not root, and starts no pod that must not be.
+USER 1000:1000
 # No shell and no npm in between: Node itself gets the signals.
 ENTRYPOINT ["node", "/app/packages/cli/src/main.ts"]
 CMD ["--help"]

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-import { createTopology, durationMs, KNOWN_KEYS, LANES } from '@blockmill/core'
+import { createTopology, durationMs, KNOWN_KEYS, LANES, monitorSettings } from '@blockmill/core'
 import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 
@@ -16,7 +16,11 @@ interface Manifest {
   readonly data?: Readonly<Record<string, string>>
   readonly spec?: {
     readonly template?: {
-      readonly spec: { readonly terminationGracePeriodSeconds?: number; readonly containers: readonly Container[] }
+      readonly spec: {
+        readonly terminationGracePeriodSeconds?: number
+        readonly securityContext: { readonly runAsNonRoot: boolean }
+        readonly containers: readonly Container[]
+      }
     }
     readonly scaleTargetRef?: { readonly name: string }
     readonly triggers?: readonly { readonly metadata: { readonly queueName: string } }[]
@@ -24,7 +28,7 @@ interface Manifest {
 }
 
 const folder = new URL('../../../deploy/kubernetes/', import.meta.url)
-const files = readdirSync(folder).filter((name) => name !== 'kustomization.yaml')
+const files = readdirSync(folder).filter((name) => name.endsWith('.yaml') && name !== 'kustomization.yaml')
 const manifests = files.flatMap((name) =>
   parseAllDocuments(readFileSync(new URL(name, folder), 'utf8')).map((document) => {
     expect(document.errors).toEqual([])
@@ -34,7 +38,8 @@ const manifests = files.flatMap((name) =>
 const deployments = manifests.flatMap(({ kind, metadata, spec }) => {
   const pod = spec?.template?.spec
   const container = pod?.containers[0]
-  return kind === 'Deployment' && container !== undefined ? [{ name: metadata.name, pod, container }] : []
+  if (kind !== 'Deployment' || pod === undefined || container === undefined) return []
+  return [{ name: metadata.name, pod, container }]
 })
 
 describe('the manifests for Kubernetes', () => {
@@ -52,9 +57,33 @@ describe('the manifests for Kubernetes', () => {
     expect(keys.filter((key) => !KNOWN_KEYS.includes(key))).toEqual([])
   })
 
+  it('can give monitors one folder for the rows of range jobs, under the name of its setting', () => {
+    const component = new URL('results-in-files/', folder)
+    const claim = parse(readFileSync(new URL('volume.yaml', component), 'utf8')) as Manifest
+    const { patches, resources } = parse(readFileSync(new URL('kustomization.yaml', component), 'utf8')) as {
+      readonly resources: readonly string[]
+      readonly patches: readonly { readonly target: object; readonly patch: string }[]
+    }
+    expect(resources).toEqual(['volume.yaml'])
+    expect(patches.map(({ target }) => target)).toEqual([{ kind: 'Deployment', name: 'monitor' }])
+    const operations = parse(patches[0]?.patch ?? '') as readonly { readonly path: string; readonly value: unknown }[]
+    const valueAt = (path: string) => operations.find((one) => one.path.endsWith(path))?.value
+    const claimName = claim.metadata.name
+    expect(valueAt('/volumes')).toEqual([{ name: 'results', persistentVolumeClaim: { claimName } }])
+    const [mount] = valueAt('/volumeMounts') as readonly { readonly name: string; readonly mountPath: string }[]
+    expect(mount?.name).toBe('results')
+    expect(valueAt('/env/-')).toEqual({ name: monitorSettings.resultsDir.key, value: mount?.mountPath })
+  })
+
   it.each(deployments)('let $name listen where it is asked', ({ container }) => {
     const port = container.env.find(({ name }) => name === 'PORT')?.value
     expect(container.ports.map(({ containerPort }) => String(containerPort))).toEqual([port])
+  })
+
+  it('run nothing as root, of an image whose user is a number, as Kubernetes cannot check a name', () => {
+    expect(deployments.map(({ pod }) => pod.securityContext.runAsNonRoot)).toEqual(deployments.map(() => true))
+    const dockerfile = readFileSync(new URL('../../Dockerfile', folder), 'utf8')
+    expect([...dockerfile.matchAll(/^USER (.+)$/gm)].at(-1)?.[1]).toMatch(/^[1-9]\d*:[1-9]\d*$/)
   })
 
   it('give a worker more time to end than it takes', () => {
