@@ -12,6 +12,7 @@ interface ComposeService {
   readonly image: string
   readonly environment?: Readonly<Record<string, string | number | null>>
   readonly ports?: readonly string[]
+  readonly volumes?: readonly string[]
   readonly mem_limit?: string
   readonly restart?: string
   readonly healthcheck?: unknown
@@ -69,6 +70,28 @@ describe('docker-compose.yml', () => {
     expect(published.filter(([, port]) => !port?.startsWith('127.0.0.1:'))).toEqual([])
     const withoutProfile = published.filter(([name = '']) => !('profiles' in (services[name] ?? {})))
     expect(withoutProfile.map(([name]) => name)).toEqual(['monitor'])
+  })
+
+  test('keeps on a volume whatever a service is told to write, and lets Prometheus at nothing but tokens', () => {
+    const volumesOf = (name: string): readonly string[] => services[name]?.volumes ?? []
+    const written = Object.entries(services).flatMap(([name, { environment = {} }]) =>
+      Object.values(environment).flatMap((value) =>
+        String(value).startsWith('/') ? [{ name, file: String(value) }] : [],
+      ),
+    )
+    expect(written).toContainEqual({ name: 'monitor', file: '/var/lib/blockmill/results' })
+    for (const { name, file } of written) {
+      const mounts = volumesOf(name).map((volume) => volume.split(':')[1] ?? '')
+      expect(
+        mounts.filter((mount) => `${file}/`.startsWith(`${mount}/`)),
+        file,
+      ).not.toEqual([])
+    }
+    const shared = volumesOf('prometheus').flatMap((volume) => {
+      const [source = ''] = volume.split(':')
+      return volumesOf('monitor').some((one) => one.startsWith(`${source}:`)) ? [volume] : []
+    })
+    expect(shared).toEqual(['monitor-tokens:/run/blockmill:ro'])
   })
 
   test.each(Object.entries(services))('limits the memory of %s, watches it and restarts it', (name, service) => {
