@@ -5,51 +5,55 @@ import {
   createBroker,
   createClient,
   createControl,
+  createCoordinator,
   createMetrics,
   createSilentLogger,
   createTaskRegistry,
   createTopology,
   type Database,
+  defineRangeTask,
   defineTask,
   migrate,
   openDatabase,
+  parseBrokerUrl,
 } from '@blockmill/core'
 import { createMonitor } from '@blockmill/monitor'
 import { createScheduler } from '@blockmill/scheduler'
-import { callManagement, createScriptedChain, startBroker, waitFor } from '@blockmill/testkit'
-import { testDatabase } from '@blockmill/testkit/vitest'
+import { callManagement, createScriptedChain, waitFor } from '@blockmill/testkit'
+import { testBroker, testDatabase } from '@blockmill/testkit/vitest'
 import { createWorker } from '@blockmill/worker'
-import { type Channel, connect } from 'amqplib'
+import { type Channel, type ChannelModel, connect } from 'amqplib'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 
 import { DATABASE_TABLES } from '../src/permissions/database-privileges.ts'
-import { blockmill } from './blockmill.ts'
+import type { ServiceRole as Role } from '../src/permissions/service-role.ts'
+import { runHere } from './run-here.ts'
 
 const logger = createSilentLogger()
 const { url: ownerUrl } = testDatabase()
-// Roles belong to the whole server.
-const namespace = `t${randomBytes(4).toString('hex')}`
+const { url: ownerBrokerUrl, managementUrl = '', namespace } = testBroker()
+// Users and roles belong to the whole server, under names with the namespace.
+const withManagement = describe.skipIf(managementUrl === '')
 const topology = createTopology({ namespace })
-type Role = 'scheduler' | 'worker' | 'monitor' | 'operator' | 'producer'
+const vhost = encodeURIComponent(parseBrokerUrl(ownerBrokerUrl).virtualHost)
 
-let server: Awaited<ReturnType<typeof startBroker>>
-let owner: Database
-let environment: Record<string, string> = {}
+const owner = openDatabase({ url: ownerUrl, logger })
+const environment = {
+  RABBITMQ_URL: ownerBrokerUrl,
+  RABBITMQ_MANAGEMENT_URL: managementUrl,
+  DATABASE_URL: ownerUrl,
+  BLOCKMILL_NAMESPACE: namespace,
+  WORKER_PASSWORD: 'chosen-for-the-worker',
+}
 const brokerUrls = new Map<string, string>()
 const databaseUrls = new Map<string, string>()
+const connections = new Map<Role, Promise<ChannelModel>>()
+const databases = new Map<Role, Database>()
 
 beforeAll(async () => {
-  server = await startBroker({ management: true })
-  owner = openDatabase({ url: ownerUrl, logger })
+  if (managementUrl === '') return
   await migrate(owner, { logger })
-  environment = {
-    RABBITMQ_URL: server.url,
-    RABBITMQ_MANAGEMENT_URL: managementUrl(),
-    DATABASE_URL: ownerUrl,
-    BLOCKMILL_NAMESPACE: namespace,
-    WORKER_PASSWORD: 'chosen-for-the-worker',
-  }
-  const { status, stdout, stderr } = await blockmill(['setup-permissions'], { environment })
+  const { status, stdout, stderr } = await runHere(['setup-permissions'], environment)
   expect([status, stderr]).toEqual([0, ''])
   for (const [, role = '', key, url = ''] of stdout.matchAll(/^# (\w+)\n(RABBITMQ_URL|DATABASE_URL)=(.+)$/gm)) {
     ;(key === 'RABBITMQ_URL' ? brokerUrls : databaseUrls).set(role, url)
@@ -57,15 +61,15 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  for (const role of ['scheduler', 'monitor', 'operator']) {
+  for (const connection of connections.values()) await (await connection).close()
+  for (const database of databases.values()) await database.close()
+  for (const role of databaseUrls.keys()) {
     await owner.query(`drop owned by "${namespace}_${role}"`)
     await owner.query(`drop role "${namespace}_${role}"`)
   }
   await owner.close()
-  await server.stop()
+  for (const role of brokerUrls.keys()) await callManagement(managementUrl, 'DELETE', `/users/${namespace}_${role}`)
 })
-
-const managementUrl = (): string => server.managementUrl ?? ''
 
 /** The broker as this role sees it, with a client of Blockmill. */
 async function brokerAs(role: Role): Promise<Broker> {
@@ -77,38 +81,36 @@ async function brokerAs(role: Role): Promise<Broker> {
 }
 
 function databaseAs(role: Role): Database {
-  const database = openDatabase({ url: databaseUrls.get(role) ?? '', logger })
-  onTestFinished(() => database.close())
+  const database = databases.get(role) ?? openDatabase({ url: databaseUrls.get(role) ?? '', logger })
+  databases.set(role, database)
   return database
 }
 
-function asOperator(): Record<string, string> {
-  return {
+/** Runs a command with the operator's accounts. */
+function operate(command: string) {
+  return runHere(command.split(' '), {
     RABBITMQ_URL: brokerUrls.get('operator') ?? '',
     DATABASE_URL: databaseUrls.get('operator') ?? '',
     BLOCKMILL_NAMESPACE: namespace,
-  }
+  })
 }
 
 /** What RabbitMQ answers when this role tries something on a bare channel. */
 async function tryAs(role: Role, attempt: (channel: Channel) => Promise<unknown>): Promise<string> {
-  const connection = await connect(brokerUrls.get(role) ?? '')
-  try {
-    const channel = await connection.createConfirmChannel()
-    const refused = new Promise<string>((resolve) => channel.on('error', (error: Error) => resolve(error.message)))
-    const done = attempt(channel)
-      .then(() => channel.waitForConfirms())
-      .then(() => 'done')
-      .catch(() => refused)
-    return await Promise.race([refused, done])
-  } finally {
-    await connection.close()
-  }
+  const connection = connections.get(role) ?? connect(brokerUrls.get(role) ?? '')
+  connections.set(role, connection)
+  const channel = await (await connection).createConfirmChannel()
+  const refused = new Promise<string>((resolve) => channel.on('error', (error: Error) => resolve(error.message)))
+  const done = attempt(channel)
+    .then(() => channel.waitForConfirms())
+    .then(() => 'done')
+    .catch(() => refused)
+  return Promise.race([refused, done])
 }
 
 const body = Buffer.from('{}')
 
-describe('blockmill setup-permissions', () => {
+withManagement('blockmill setup-permissions', () => {
   it('prints what each service is to be configured with, and keeps to passwords that were given', () => {
     expect([...brokerUrls.keys()].toSorted()).toEqual(['monitor', 'operator', 'producer', 'scheduler', 'worker'])
     expect([...databaseUrls.keys()].toSorted()).toEqual(['monitor', 'operator', 'scheduler'])
@@ -120,8 +122,8 @@ describe('blockmill setup-permissions', () => {
   it('may be run again: nobody loses a password, and permissions that were added are taken away', async () => {
     await owner.query(`grant all on blockmill.scheduler_lease to "${namespace}_monitor"`)
     const everything = { configure: '.*', write: '.*', read: '.*' }
-    await callManagement(managementUrl(), 'PUT', `/permissions/%2F/${namespace}_worker`, everything)
-    const again = await blockmill(['setup-permissions'], { environment })
+    await callManagement(managementUrl, 'PUT', `/permissions/${vhost}/${namespace}_worker`, everything)
+    const again = await runHere(['setup-permissions'], environment)
     expect([again.status, again.stderr]).toEqual([0, ''])
     expect(again.stdout).toContain(
       `# scheduler: RABBITMQ_URL as before, user ${namespace}_scheduler keeps its password`,
@@ -134,31 +136,31 @@ describe('blockmill setup-permissions', () => {
 
   it('only shows what it would do with --dry-run', async () => {
     const other = `u${randomBytes(4).toString('hex')}`
-    const { status, stdout } = await blockmill(['setup-permissions', '--dry-run'], {
-      environment: { ...environment, BLOCKMILL_NAMESPACE: other },
+    const { status, stdout } = await runHere(['setup-permissions', '--dry-run'], {
+      ...environment,
+      BLOCKMILL_NAMESPACE: other,
     })
     expect(status).toBe(0)
     expect(stdout).toContain(`broker user ${other}_worker\n  configure ^(`)
     expect(stdout).toContain(`create role "${other}_scheduler" login;`)
     expect(stdout).not.toContain('chosen-for-the-worker')
-    expect(await callManagement(managementUrl(), 'GET', `/users/${other}_worker`)).toBeUndefined()
+    expect(await callManagement(managementUrl, 'GET', `/users/${other}_worker`)).toBeUndefined()
     expect(await owner.query('select from pg_roles where starts_with(rolname, $1)', [other])).toEqual([])
   })
 
   it('tells what is wrong with the management API, and with a database user who may not create roles', async () => {
     const unreachable = { ...environment, RABBITMQ_MANAGEMENT_URL: 'http://guest:secret-word@127.0.0.1:9' }
     const notOwner = { ...environment, DATABASE_URL: databaseUrls.get('monitor') ?? '', BLOCKMILL_NAMESPACE: 'other' }
-    const [broker, database, neither] = await Promise.all([
-      blockmill(['setup-permissions', '--no-database'], { environment: unreachable }),
-      blockmill(['setup-permissions', '--no-broker'], { environment: notOwner }),
-      blockmill(['setup-permissions'], { environment: { RABBITMQ_URL: server.url } }),
-    ])
+    const broker = await runHere(['setup-permissions', '--no-database'], unreachable)
+    const database = await runHere(['setup-permissions', '--no-broker'], notOwner)
+    const neither = await runHere(['setup-permissions'], { RABBITMQ_URL: ownerBrokerUrl, DATABASE_URL: '' })
     expect(broker.status).toBe(1)
     expect(broker.stderr).toContain('management API at http://…@127.0.0.1:9')
     expect(broker.stderr).not.toContain('secret-word')
     expect(database.status).toBe(1)
     expect(database.stderr).toContain('CREATEROLE')
-    expect(neither.stderr).toContain('--no-database')
+    expect(neither.status).toBe(1)
+    expect(neither.stderr).toContain('DATABASE_URL')
   })
 
   it('knows every table of the schema', async () => {
@@ -169,7 +171,7 @@ describe('blockmill setup-permissions', () => {
   })
 })
 
-describe('with a user and a role of its own each', () => {
+withManagement('with a user and a role of its own each', () => {
   it('the services do their work from end to end', async () => {
     const tried = new Set<number>()
     const flaky = defineTask({
@@ -185,7 +187,15 @@ describe('with a user and a role of its own each', () => {
       },
     })
     const follower = defineTask({ name: 'follower', args: [] as { of: number }[], run: () => null })
-    const registry = createTaskRegistry([flaky, follower].map((definition) => ({ definition, file: 'test.ts' })))
+    const collect = defineRangeTask({
+      name: 'collect',
+      batchSize: 5,
+      async run({ range, emit }) {
+        for (let block = range.from; block <= range.to; block += 1) await emit([{ block }])
+      },
+    })
+    const definitions = [flaky, follower, collect]
+    const registry = createTaskRegistry(definitions.map((definition) => ({ definition, file: 'test.ts' })))
     const chain = createScriptedChain({ head: 10 })
     const monitor = createMonitor({
       config: { host: '127.0.0.1', port: 0 },
@@ -233,19 +243,40 @@ describe('with a user and a role of its own each', () => {
     const control = createControl({ broker: await brokerAs('operator'), logger, waitMs: 500 })
     onTestFinished(() => control.close())
     expect((await control.ping()).map(({ type }) => type).toSorted()).toEqual(['monitor', 'worker'])
+
+    const coordinator = createCoordinator({ database: databaseAs('operator'), chain: 'dev', pollMs: 50 })
+    const job = await coordinator.run(collect, { from: 1, to: 12 })
+    expect(await job.wait({ signal: AbortSignal.timeout(30_000) })).toMatchObject({ state: 'completed' })
+    expect(await Array.fromAsync(job.results())).toEqual(
+      Array.from({ length: 12 }, (_, index) => ({ block: index + 1 })),
+    )
+    const called = await coordinator.run(collect, { from: 1, to: 100_000 })
+    expect(await operate(`jobs cancel ${called.id}`)).toMatchObject({ status: 0, stderr: '' })
+    for (const { id } of [job, called]) {
+      await waitFor(async () => (await operate(`jobs delete ${id}`)).status === 0, {
+        describe: `job ${id} to be deleted`,
+      })
+    }
+    expect(await owner.query('select from blockmill.range_job')).toEqual([])
   })
 
   it('an operator uses the command, and a producer the library', async () => {
-    const commands = ['cleanup --days 1', 'dead purge --all', 'backfill status', 'queues list']
-    const outcomes = await Promise.all(
-      commands.map(async (command) => ({
-        command,
-        ...(await blockmill(command.split(' '), { environment: asOperator() })),
-      })),
+    await owner.query(
+      `insert into blockmill.task (id, chain, name, queue, lane, status, attempt, postpones, finished_at, changed_at)
+       values (gen_random_uuid(), 'dev', 'old', 'default', 'low', 'succeeded', 1, 0, now() - interval '2 days', now())`,
     )
-    expect(outcomes.map(({ command, status, stderr }) => ({ command, status, stderr }))).toEqual(
-      commands.map((command) => ({ command, status: 0, stderr: '' })),
-    )
+    const commands = [
+      'cleanup --days 1',
+      'dead purge --all',
+      'dead list',
+      'queues list',
+      'failures',
+      'gaps --chain dev',
+    ]
+    for (const command of [...commands, 'backfill status', 'jobs list']) {
+      expect({ command, ...(await operate(command)) }).toMatchObject({ command, status: 0, stderr: '' })
+    }
+    expect(await owner.query("select from blockmill.task where name = 'old'")).toEqual([])
     const task = defineTask({ name: 'follower', run: () => null })
     for (const role of ['operator', 'producer'] as const) {
       const client = createClient({ broker: await brokerAs(role), chain: 'dev' })
@@ -273,9 +304,7 @@ describe('with a user and a role of its own each', () => {
         ['default', 'elsewhere'],
       ],
     )
-    const { status, stdout, stderr } = await blockmill(['queues', 'purge', 'default', '--cancel', '--json'], {
-      environment: asOperator(),
-    })
+    const { status, stdout, stderr } = await operate('queues purge default --cancel --json')
     expect([status, stderr]).toEqual([0, ''])
     expect(JSON.parse(stdout)).toMatchObject({ cancelled: 1 })
     const end = (id: string | undefined) =>
@@ -294,7 +323,7 @@ describe('with a user and a role of its own each', () => {
   })
 })
 
-describe('beyond their work, the broker refuses', () => {
+withManagement('beyond their work, the broker refuses', () => {
   const work = topology.workQueue('default', 'normal')
   it.each<[Role, string, (channel: Channel) => Promise<unknown>]>([
     ['worker', "to read the monitor's queue", (channel) => channel.get(topology.monitorQueue)],
@@ -325,7 +354,7 @@ describe('beyond their work, the broker refuses', () => {
   })
 })
 
-describe('beyond their work, the database refuses', () => {
+withManagement('beyond their work, the database refuses', () => {
   it.each<[Role, string, string]>([
     ['scheduler', 'to delete tasks', 'delete from blockmill.task'],
     ['scheduler', 'to change the record', `update blockmill.task set status = 'succeeded'`],
