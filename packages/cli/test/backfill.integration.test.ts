@@ -8,7 +8,7 @@ import { waitFor } from '@blockmill/testkit'
 import { testDatabase } from '@blockmill/testkit/vitest'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
-import { blockmill } from './blockmill.ts'
+import { runHere } from './run-here.ts'
 
 const logger = createSilentLogger()
 const { url } = testDatabase({
@@ -42,7 +42,7 @@ afterAll(async () => {
 })
 beforeEach(() => database.query('truncate blockmill.backfill, blockmill.coverage cascade'))
 
-const backfill = (...args: string[]) => blockmill(['backfill', ...args], { environment })
+const backfill = (...args: string[]) => runHere(['backfill', ...args], environment)
 const range = ['--task', 'tenth', '--from', '0', '--to', '99']
 const start = async (...args: string[]): Promise<string> => (await backfill('start', ...range, ...args)).stdout.trim()
 const setState = (id: string, state: string) =>

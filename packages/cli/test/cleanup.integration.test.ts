@@ -2,7 +2,7 @@ import { createSilentLogger, type Database, migrate, openDatabase } from '@block
 import { testDatabase } from '@blockmill/testkit/vitest'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
-import { blockmill } from './blockmill.ts'
+import { runHere } from './run-here.ts'
 
 const logger = createSilentLogger()
 const { url } = testDatabase()
@@ -28,15 +28,15 @@ async function tasks(): Promise<number> {
 }
 
 it('counts with --dry-run, deletes what finished more than 7 days ago, and tells how many and the cutoff', async () => {
-  const counted = await blockmill(['cleanup', '--dry-run', '--json'], { environment })
+  const counted = await runHere(['cleanup', '--dry-run', '--json'], environment)
   expect(JSON.parse(counted.stdout)).toMatchObject({ deletedCount: 4 })
   expect(await tasks()).toBe(9)
 
-  const older = await blockmill(['cleanup', '--days', '30'], { environment })
+  const older = await runHere(['cleanup', '--days', '30'], environment)
   expect(older.stdout).toMatch(/^Deleted 2 tasks that finished before 2\S+Z\.\n$/)
 
   const began = Date.now()
-  const { status, stdout } = await blockmill(['cleanup', '--days', '7', '--json'], { environment })
+  const { status, stdout } = await runHere(['cleanup', '--days', '7', '--json'], environment)
   const ended = Date.now()
   expect(status).toBe(0)
   const answer: unknown = JSON.parse(stdout)
@@ -48,7 +48,7 @@ it('counts with --dry-run, deletes what finished more than 7 days ago, and tells
 })
 
 it.each(['0', '36501'])('refuses %s days', async (days) => {
-  const { status, stderr } = await blockmill(['cleanup', `--days=${days}`], { environment })
+  const { status, stderr } = await runHere(['cleanup', `--days=${days}`], environment)
   expect(status).toBe(2)
   expect(stderr).toContain('whole number of days from 1 to 36500')
 })

@@ -16,7 +16,7 @@ import { testBroker, testDatabase } from '@blockmill/testkit/vitest'
 import { createWorker } from '@blockmill/worker'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 
-import { blockmill } from './blockmill.ts'
+import { runHere } from './run-here.ts'
 
 const logger = createSilentLogger()
 const { url: brokerUrl, namespace } = testBroker()
@@ -30,9 +30,7 @@ beforeAll(async () => {
 })
 
 const operate = (...args: readonly string[]) =>
-  blockmill([...args, '--wait', '400ms'], {
-    environment: { RABBITMQ_URL: brokerUrl, BLOCKMILL_NAMESPACE: namespace },
-  })
+  runHere([...args, '--wait', '400ms'], { RABBITMQ_URL: brokerUrl, BLOCKMILL_NAMESPACE: namespace })
 
 async function operateForJson(...args: readonly string[]): Promise<unknown> {
   const { stdout } = await operate(...args, '--json')

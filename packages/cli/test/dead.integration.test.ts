@@ -12,7 +12,7 @@ import {
 import { testBroker, testDatabase } from '@blockmill/testkit/vitest'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 
-import { blockmill } from './blockmill.ts'
+import { runHere } from './run-here.ts'
 
 const logger = createSilentLogger()
 const { url: brokerUrl, namespace } = testBroker()
@@ -56,7 +56,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.close())
 
-const dead = (...args: readonly string[]) => blockmill(['dead', ...args], { environment })
+const dead = (...args: readonly string[]) => runHere(['dead', ...args], environment)
 
 it('lists, shows, replays and purges dead letters on a real broker', async () => {
   const list = await dead('list', '--task', 'a-task', '--json')

@@ -3,7 +3,7 @@ import { createMonitor } from '@blockmill/monitor'
 import { testBroker, testDatabase } from '@blockmill/testkit/vitest'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
-import { blockmill } from './blockmill.ts'
+import { runHere } from './run-here.ts'
 
 const logger = createSilentLogger()
 const { url: brokerUrl, namespace } = testBroker()
@@ -31,7 +31,7 @@ afterAll(async () => {
 })
 
 const enqueue = (args: readonly string[], environment: Record<string, string> = { BLOCKMILL_OPERATOR_TOKEN: TOKEN }) =>
-  blockmill(['enqueue', ...args], { environment })
+  runHere(['enqueue', ...args], environment)
 
 it('enqueues through a monitor, without broker, database and tasks package', async () => {
   const args = ['note', '--monitor', url, '--args', '{"n":1}', '--priority', '0', '--execute-after', '5m', '--json']

@@ -23,7 +23,7 @@ import { testBroker, testDatabase } from '@blockmill/testkit/vitest'
 import { createWorker } from '@blockmill/worker'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
-import { blockmill } from './blockmill.ts'
+import { runHere } from './run-here.ts'
 
 const logger = createSilentLogger()
 const { url: brokerUrl, namespace } = testBroker()
@@ -350,7 +350,7 @@ describe('blockmill enqueue', () => {
   it('prints the id of a task that then runs, and says when it is live already', async () => {
     const tasks = await tasksFolder()
     const command = (...more: string[]) =>
-      blockmill(['enqueue', 'note', '--args', '{"name":"cli"}', '--tasks', tasks, '--json', ...more], { environment })
+      runHere(['enqueue', 'note', '--args', '{"name":"cli"}', '--tasks', tasks, '--json', ...more], environment)
     const waiting = await command('--priority', '0', '--execute-after', '1h')
     expect(waiting).toMatchObject({ status: 0, stderr: '' })
     const { id } = JSON.parse(waiting.stdout) as { id: string }
@@ -359,8 +359,9 @@ describe('blockmill enqueue', () => {
     expect(JSON.parse(again.stdout)).toEqual({ id, isNew: false })
     expect(again.stderr).toContain('live already')
 
-    const other = await blockmill(['enqueue', 'note', '--args', '{"name":"cli"}', '--tasks', tasks, '--no-unique'], {
-      environment: { ...environment, DATABASE_URL: '' },
+    const other = await runHere(['enqueue', 'note', '--args', '{"name":"cli"}', '--tasks', tasks, '--no-unique'], {
+      ...environment,
+      DATABASE_URL: '',
     })
     expect(other.stderr).toBe('')
     expect(await recordedAs(other.stdout.trim(), 'succeeded')).toMatchObject({ args: { name: 'cli' } })
@@ -370,10 +371,11 @@ describe('blockmill enqueue', () => {
   it('ends with status 1 and a clear text for a task that does not exist, or that cannot be enqueued so', async () => {
     const tasks = await tasksFolder()
     const [unknown, early] = await Promise.all([
-      blockmill(['enqueue', 'nte', '--no-unique', '--tasks', tasks], { environment }),
-      blockmill(['enqueue', 'note', '--no-unique', '--tasks', tasks, '--execute-after', 'soon', '--queue', 'a.b'], {
+      runHere(['enqueue', 'nte', '--no-unique', '--tasks', tasks], environment),
+      runHere(
+        ['enqueue', 'note', '--no-unique', '--tasks', tasks, '--execute-after', 'soon', '--queue', 'a.b'],
         environment,
-      }),
+      ),
     ])
     expect(unknown).toMatchObject({ status: 1, stdout: '', stderr: expect.stringContaining("Did you mean 'note'?") })
     expect(early).toMatchObject({

@@ -2,7 +2,7 @@ import { createSilentLogger, migrate, openDatabase } from '@blockmill/core'
 import { testDatabase } from '@blockmill/testkit/vitest'
 import { beforeAll, expect, it } from 'vitest'
 
-import { blockmill } from './blockmill.ts'
+import { runHere } from './run-here.ts'
 
 const logger = createSilentLogger()
 const { url } = testDatabase()
@@ -23,7 +23,7 @@ beforeAll(async () => {
   await database.close()
 })
 
-const failures = (...args: readonly string[]) => blockmill(['failures', ...args], { environment })
+const failures = (...args: readonly string[]) => runHere(['failures', ...args], environment)
 
 it('shows failures in groups, the latest first', async () => {
   const { status, stdout } = await failures()

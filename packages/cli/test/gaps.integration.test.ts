@@ -6,7 +6,7 @@ import { argsHash, createSilentLogger, type Database, migrate, openDatabase, tas
 import { testDatabase } from '@blockmill/testkit/vitest'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { blockmill } from './blockmill.ts'
+import { runHere } from './run-here.ts'
 
 const logger = createSilentLogger()
 const { url } = testDatabase()
@@ -57,7 +57,7 @@ afterAll(async () => {
 
 describe('blockmill gaps', () => {
   it('shows what is missing, unfinished and failed, and ends with status 1 when blocks are missing', async () => {
-    const { status, stdout } = await blockmill(['gaps'], { environment })
+    const { status, stdout } = await runHere(['gaps'], environment)
     expect(status).toBe(1)
     expect(stdout).toMatch(/^dev +holed +\{\} +finalized +100 +199 +- +10 +0 +0 +150-159$/m)
     expect(stdout).toMatch(/^dev +whole +\{\} +finalized +1 +199 +- +0 +0 +1 +-$/m)
@@ -66,18 +66,19 @@ describe('blockmill gaps', () => {
 
   it('ends with status 0 when no block is missing, and with --strict only when every task has succeeded', async () => {
     const args = ['gaps', '--task', 'whole']
-    expect(await blockmill(args, { environment })).toMatchObject({
+    expect(await runHere(args, environment)).toMatchObject({
       status: 0,
       stdout: expect.stringContaining('No block is missing'),
     })
-    expect((await blockmill([...args, '--strict'], { environment })).status).toBe(1)
-    expect((await blockmill([...args, '--strict', '--from', '8'], { environment })).status).toBe(0)
+    expect((await runHere([...args, '--strict'], environment)).status).toBe(1)
+    expect((await runHere([...args, '--strict', '--from', '8'], environment)).status).toBe(0)
   })
 
   it('is JSON for programs, limited to the blocks that are asked for', async () => {
-    const { status, stdout } = await blockmill(['gaps', '--task', 'holed', '--from', '155', '--to', '170', '--json'], {
+    const { status, stdout } = await runHere(
+      ['gaps', '--task', 'holed', '--from', '155', '--to', '170', '--json'],
       environment,
-    })
+    )
     expect(status).toBe(1)
     expect(JSON.parse(stdout)).toMatchObject([
       { task: 'holed', evaluatedCount: 11, missing: { count: 5, ranges: [{ from: 155, to: 159 }], isCut: false } },
@@ -89,7 +90,7 @@ describe('blockmill gaps', () => {
       `insert into blockmill.coverage (chain, task, args_hash, head, args, start_block, evaluated)
        select 'many', 'a', lpad(to_hex(n), 16, '0'), 'finalized', '{}', 0, '{[0,10)}' from generate_series(1, 450) as n`,
     )
-    const { stdout } = await blockmill(['gaps', '--chain', 'many', '--json'], { environment })
+    const { stdout } = await runHere(['gaps', '--chain', 'many', '--json'], environment)
     await database.query(`delete from blockmill.coverage where chain = 'many'`)
     const hashes = (JSON.parse(stdout) as { argsHash: string }[]).map(({ argsHash: hash }) => hash)
     expect(new Set(hashes).size).toBe(450)
@@ -101,7 +102,7 @@ describe('blockmill gaps', () => {
     ['a range upside down', ['--from', '9', '--to', '8'], 1, 'Range 9–8 is invalid'],
     ['what is no block', ['--from', '-1'], 2, 'It must be a block number'],
   ])('refuses %s', async (_case, args, expected, text) => {
-    const { status, stdout, stderr } = await blockmill(['gaps', ...args], { environment })
+    const { status, stdout, stderr } = await runHere(['gaps', ...args], environment)
     expect({ status, stdout }).toEqual({ status: expected, stdout: '' })
     expect(stderr).toContain(text)
   })
@@ -109,7 +110,7 @@ describe('blockmill gaps', () => {
 
 describe('blockmill tasks dry-run', () => {
   const dryRun = (args: readonly string[], env: Record<string, string> = {}) =>
-    blockmill(['tasks', 'dry-run', '--tasks', folder, ...args], { environment: env })
+    runHere(['tasks', 'dry-run', '--tasks', folder, ...args], env)
 
   it('counts tasks for each set of arguments, without database and chain', async () => {
     const { status, stdout } = await dryRun(['--task', 'tenth', '--from', '100', '--to', '1000', '--list', '2'])

@@ -10,7 +10,7 @@ import {
 import { testBroker, testDatabase } from '@blockmill/testkit/vitest'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 
-import { blockmill } from './blockmill.ts'
+import { runHere } from './run-here.ts'
 
 const logger = createSilentLogger()
 const { url: brokerUrl, namespace } = testBroker()
@@ -49,9 +49,7 @@ async function waiting(queue: string, lane: 'low' | 'high'): Promise<number | un
 }
 
 const queues = (args: readonly string[], environment: Record<string, string> = {}) =>
-  blockmill(['queues', ...args], {
-    environment: { RABBITMQ_URL: brokerUrl, BLOCKMILL_NAMESPACE: namespace, ...environment },
-  })
+  runHere(['queues', ...args], { RABBITMQ_URL: brokerUrl, BLOCKMILL_NAMESPACE: namespace, ...environment })
 
 it('moves what waits in one lane, then in all', async () => {
   expect(await queues(['move', 'from', 'to', '--lane', 'low', '--json'])).toMatchObject({ stdout: '{"moved":1}\n' })

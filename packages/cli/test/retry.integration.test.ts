@@ -2,7 +2,7 @@ import { createBroker, createSilentLogger, createTopology, migrate, openDatabase
 import { testBroker, testDatabase } from '@blockmill/testkit/vitest'
 import { beforeAll, expect, it, onTestFinished } from 'vitest'
 
-import { blockmill } from './blockmill.ts'
+import { runHere } from './run-here.ts'
 
 const logger = createSilentLogger()
 const { url: brokerUrl, namespace } = testBroker()
@@ -29,9 +29,7 @@ beforeAll(async () => {
 })
 
 const run = (...args: readonly string[]) =>
-  blockmill(args, {
-    environment: { RABBITMQ_URL: brokerUrl, BLOCKMILL_NAMESPACE: namespace, DATABASE_URL: databaseUrl },
-  })
+  runHere(args, { RABBITMQ_URL: brokerUrl, BLOCKMILL_NAMESPACE: namespace, DATABASE_URL: databaseUrl })
 const retry = (...args: readonly string[]) => run('retry', ...args)
 
 it('runs tasks again by filter, and says which of those that were named cannot be', async () => {

@@ -5,8 +5,22 @@ import type { Outcome } from './blockmill.ts'
 
 type Done = () => void
 
-/** Runs the command in this process, which takes milliseconds, one at a time, and catches what it writes. */
-export async function runHere(args: readonly string[], environment: Record<string, string>): Promise<Outcome> {
+const SETTING = /^(BLOCKMILL_.+|(RABBITMQ|DATABASE|CHAIN)_URL|LOG_LEVEL|HOST|PORT)$/
+
+let last: Promise<unknown> = Promise.resolve()
+
+/**
+ * Runs the command to its end in this process, which takes milliseconds, with no settings but those given, and catches what
+ * it writes. One at a time: a call waits for those before it.
+ */
+export function runHere(args: readonly string[], environment: Readonly<Record<string, string>>): Promise<Outcome> {
+  const outcome = last.then(() => runNow(args, environment))
+  last = outcome.catch(() => undefined)
+  return outcome
+}
+
+async function runNow(args: readonly string[], environment: Readonly<Record<string, string>>): Promise<Outcome> {
+  for (const key of Object.keys(process.env)) if (SETTING.test(key)) vi.stubEnv(key, undefined)
   for (const [key, value] of Object.entries(environment)) vi.stubEnv(key, value)
   const [stdout, stderr] = [catchWrites(process.stdout), catchWrites(process.stderr)]
   try {
