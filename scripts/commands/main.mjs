@@ -23,7 +23,7 @@ const COMMANDS = {
   'test:unit': { does: 'unit tests; arguments go to vitest', run: (args) => vitest('unit', args) },
   'test:integration': { does: 'integration tests; arguments go to vitest', run: (args) => vitest('integration', args) },
   'test:e2e': { does: 'end-to-end tests; arguments go to vitest', run: (args) => vitest('e2e', args) },
-  'test:chaos': { does: 'kills workers under load, as often as --runs says, from --seed on', run: testChaos },
+  'test:chaos': { does: 'kills workers, or with --database-down the database, under load', run: testChaos },
   'test:compose': {
     does: 'tries docker-compose.yml with a Docker engine',
     run: (args) => runNode('scripts/compose/main.mjs', args),
@@ -86,7 +86,7 @@ async function fix() {
 
 function testChaos(args) {
   const settings = chaosSettings(args)
-  if ('environment' in settings) return vitest('e2e', ['test/e2e/chaos.test.ts'], settings.environment)
+  if ('project' in settings) return vitest(settings.project, settings.args, settings.environment)
   process.stderr.write(settings.usage)
   return 2
 }

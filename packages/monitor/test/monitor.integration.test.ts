@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 
 import {
@@ -11,10 +13,22 @@ import {
   openDatabase,
 } from '@blockmill/core'
 import { createMonitor, type Monitor, type MonitorOptions } from '@blockmill/monitor'
-import { createDatabase, type NativePostgres, startNativePostgres, startTcpProxy, waitFor } from '@blockmill/testkit'
+import {
+  callManagement,
+  createDatabase,
+  type NativePostgres,
+  startNativePostgres,
+  startTcpProxy,
+  waitFor,
+} from '@blockmill/testkit'
 import { testBroker } from '@blockmill/testkit/vitest'
 
 import { eventMessage, heartbeat, idOfBlock, type Message, succeeded, taskMessage } from './message-arbitraries.ts'
+
+/** How long the database is away under load, at least: `npm run test:chaos -- --database-down 60s` sets it. */
+const DATABASE_DOWN_MS = Number(process.env['CHAOS_DATABASE_DOWN_MS'] ?? 0)
+/** Between 50 tasks that are scheduled and done in that time. */
+const PAUSE_MS = 100
 
 const logger = createSilentLogger()
 const rabbit = testBroker()
@@ -83,11 +97,27 @@ async function countOf({ database }: Pick<Rig, 'database'>, where: string): Prom
   return row?.count ?? 0
 }
 
-function recorded(rig: Rig, count: number, where = `blockmill.task where status = 'succeeded' and args is not null`) {
+function recorded(
+  rig: Rig,
+  count: number,
+  where = `blockmill.task where status = 'succeeded' and args is not null`,
+  timeoutMs = 30_000,
+) {
   return waitFor(async () => (await countOf(rig, where)) === count, {
     describe: `${count} rows of ${where}`,
-    timeoutMs: 30_000,
+    timeoutMs,
   })
+}
+
+/** Of the queue of the record, with what the monitor holds and has not acked. The broker tells it every few seconds. */
+async function heldByBroker({ namespace }: Rig, atLeast: number): Promise<void> {
+  const { managementUrl } = rabbit
+  if (managementUrl === undefined) return
+  const isHeld = async () => {
+    const queues = (await callManagement(managementUrl, 'GET', '/queues')) as { name: string; messages?: number }[]
+    return (queues.find(({ name }) => name === `${namespace}.monitor`)?.messages ?? 0) >= atLeast
+  }
+  await waitFor(isHeld, { describe: `the broker to hold all ${atLeast} messages`, timeoutMs: 30_000, intervalMs: 500 })
 }
 
 async function isReady(url: string): Promise<boolean> {
@@ -213,36 +243,50 @@ describe('the monitor', () => {
 })
 
 describe('a monitor whose database is killed under load', () => {
-  it('acks nothing that was not stored, says that it is not ready, and catches up without a loss', async () => {
-    const rig = await startRig()
-    const send = async (from: number, to: number): Promise<void> => {
-      for (let block = from; block < to; block += 50) {
-        const blocks = range(block, block + 50)
-        await publish(
-          rig,
-          ...blocks.map((each) => taskMessage([each])),
-          eventMessage(blocks.map((each) => succeeded(each))),
-        )
+  it(
+    'acks nothing that was not stored, says that it is not ready, and catches up without a loss',
+    { timeout: 90_000 + 3 * DATABASE_DOWN_MS },
+    async () => {
+      const rig = await startRig()
+      const send = async (from: number, to: number): Promise<void> => {
+        for (let block = from; block < to; block += 50) {
+          const blocks = range(block, block + 50)
+          await publish(
+            rig,
+            ...blocks.map((each) => taskMessage([each])),
+            eventMessage(blocks.map((each) => succeeded(each))),
+          )
+        }
       }
-    }
-    await send(0, 500)
-    const sending = send(500, 3_000)
-    await recorded(rig, 500, `blockmill.task where status = 'succeeded' and block_number < 500`)
-    await postgres.kill()
-    await waitFor(async () => !(await isReady(rig.url)), { describe: 'the monitor to notice' })
-    await sending
-    expect((await fetch(`${rig.url}/health/live`)).status).toBe(200)
-    expect((await fetch(`${rig.url}/api/v1/tasks`)).status).toBe(503)
+      await send(0, 500)
+      const sending = send(500, 3_000)
+      await recorded(rig, 500, `blockmill.task where status = 'succeeded' and block_number < 500`)
+      await postgres.kill()
+      const backAt = performance.now() + DATABASE_DOWN_MS
+      await waitFor(async () => !(await isReady(rig.url)), { describe: 'the monitor to notice' })
+      await sending
+      expect((await fetch(`${rig.url}/health/live`)).status).toBe(200)
+      expect((await fetch(`${rig.url}/api/v1/tasks`)).status).toBe(503)
 
-    await postgres.restart()
-    await recorded(rig, 3_000)
-    await waitFor(() => isReady(rig.url), { describe: 'the monitor to be ready again' })
-    await rig.monitor.stop()
-    // Only what was acked is gone from the queue; after everything was recorded, nothing comes back to it.
-    await waitFor(async () => (await rig.broker.depth(rig.broker.topology.monitorQueue))?.messages === 0, {
-      describe: 'the queue to be empty',
-    })
-  })
+      let sent = 3_000
+      for (; performance.now() < backAt; sent += 50) {
+        await send(sent, sent + 50)
+        await delay(PAUSE_MS)
+      }
+      if (sent > 3_000) await heldByBroker(rig, ((sent - 3_000) / 50) * 51)
+
+      await postgres.restart()
+      await recorded(rig, sent, undefined, 30_000 + 2 * DATABASE_DOWN_MS)
+      expect(await countOf(rig, 'blockmill.task')).toBe(sent)
+      expect(await countOf(rig, 'blockmill.dead_letter')).toBe(0)
+      await waitFor(() => isReady(rig.url), { describe: 'the monitor to be ready again', timeoutMs: 30_000 })
+      await rig.monitor.stop()
+      // Only what was acked is gone from the queue; after everything was recorded, nothing comes back to it.
+      await waitFor(async () => (await rig.broker.depth(rig.broker.topology.monitorQueue))?.messages === 0, {
+        describe: 'the queue to be empty',
+      })
+    },
+  )
 
   it('leaves to the next monitor what it had not stored when it was stopped', async () => {
     const rig = await startRig()
