@@ -247,9 +247,9 @@ withManagement('with a user and a role of its own each', () => {
     const coordinator = createCoordinator({ database: databaseAs('operator'), chain: 'dev', pollMs: 50 })
     const job = await coordinator.run(collect, { from: 1, to: 12 })
     expect(await job.wait({ signal: AbortSignal.timeout(30_000) })).toMatchObject({ state: 'completed' })
-    expect(await Array.fromAsync(job.results())).toEqual(
-      Array.from({ length: 12 }, (_, index) => ({ block: index + 1 })),
-    )
+    const rows = []
+    for await (const row of job.results()) rows.push(row)
+    expect(rows).toEqual(Array.from({ length: 12 }, (_, index) => ({ block: index + 1 })))
     const called = await coordinator.run(collect, { from: 1, to: 100_000 })
     expect(await operate(`jobs cancel ${called.id}`)).toMatchObject({ status: 0, stderr: '' })
     for (const { id } of [job, called]) {

@@ -25,8 +25,8 @@ test('makes a file with a random token that strangers cannot read, and keeps to 
 
 test("shows its group the viewers' token, and nobody the operators'", async () => {
   const viewerTokenFile = path.join(path.dirname(file), 'viewer-token')
-  const settings = { viewerTokens: undefined, operatorTokens: ['given'], viewerTokenFile, operatorTokenFile: file }
-  const { viewerTokens, operatorTokens } = await loadTokens(settings, createSilentLogger())
+  const settings = { operatorTokens: ['given'], viewerTokenFile, operatorTokenFile: file }
+  const { viewerTokens = [], operatorTokens = [] } = await loadTokens(settings, createSilentLogger())
   expect([viewerTokens.length, operatorTokens.length]).toEqual([1, 2])
   expect((await stat(viewerTokenFile)).mode & 0o777).toBe(0o640)
   expect((await stat(file)).mode & 0o777).toBe(0o600)
