@@ -41,6 +41,8 @@ export interface MonitorConfig extends Tokens, Pick<RecorderOptions, 'prefetch' 
   readonly trustedProxies?: readonly string[]
   /** For how many days finished tasks are kept; 0, which is the default, for ever. */
   readonly retentionDays?: number
+  /** Queues whose tasks are deleted as soon as may be after they have succeeded. Default none. */
+  readonly deleteOnComplete?: readonly string[]
   /** Folder of the rows of range jobs that keep them in files. Default: none, and such rows wait in the broker. */
   readonly resultsDir?: string
 }
@@ -130,6 +132,7 @@ class MonitorService implements Monitor {
       logger,
       metrics,
       retentionDays: config.retentionDays ?? 0,
+      deleteOnComplete: config.deleteOnComplete,
       isRecordUpToDate: async () => (await broker.depth(broker.topology.monitorQueue))?.messages === 0,
       now,
     })

@@ -265,6 +265,40 @@ describe('the retention of a task definition', () => {
     await expect.poll(async () => (await counts())['succeeded']).toBe(6)
   })
 
+  it('comes before that of a queue, whose tasks are deleted when they have succeeded and their definition says nothing', async () => {
+    await storeRetentions(database.query, 'dev', [task('long', { retention: { succeeded: '30d' } })])
+    for (const name of ['long', 'plain', 'elsewhere']) {
+      for (const status of ['succeeded', 'failed']) await named(name, status, 20 * MINUTE_DAYS)
+    }
+    await named('fresh', 'succeeded', 5 * MINUTE_DAYS)
+    await database.query(`update blockmill.task set queue = case name when 'elsewhere' then name else 'probes' end`)
+    start({ deleteOnComplete: ['probes', 'pings'], retentionDays: 0 })
+    await expect.poll(async () => (await left()).length).toBe(6)
+    expect(await left()).toEqual([
+      'elsewhere failed 20',
+      'elsewhere succeeded 20',
+      'fresh succeeded 5',
+      'long failed 20',
+      'long succeeded 20',
+      'plain failed 20',
+    ])
+  })
+
+  it('leaves the task of a batch until its job has seen its end', async () => {
+    await addTasks('succeeded', 8, 2)
+    await database.query(`
+      with job as (
+        insert into blockmill.range_job (id, chain, task, from_block, to_block, args, args_hash, sink, state, created_by, created_at)
+        values (gen_random_uuid(), 'dev', 'a-task', 0, 1, '{}', 'hash', 'postgres', 'running', 'test', now()) returning id)
+      insert into blockmill.range_batch (job, from_block, to_block, number, depth, state, task_id)
+      select job.id, number - 1, number - 1, number, 0, case number when 1 then 'queued' else 'succeeded' end, task.id
+      from job, (select id, row_number() over (order by id) as number from blockmill.task) as task`)
+    onTestFinished(async () => void (await database.query('delete from blockmill.range_job')))
+    expect(await pruneTasks(database, { cutoff })).toMatchObject({ deletedCount: 1 })
+    await database.query(`update blockmill.range_batch set state = 'succeeded'`)
+    expect(await pruneTasks(database, { cutoff })).toMatchObject({ deletedCount: 1 })
+  })
+
   it('works also where tasks are kept for ever otherwise', async () => {
     await storeRetentions(database.query, 'dev', [task('short', { retention: '1d' })])
     await named('short', 'succeeded', 2)

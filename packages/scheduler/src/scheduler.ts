@@ -192,7 +192,7 @@ export class Scheduler {
       await this.#declareQueues(tasks)
       await Promise.all([this.#migrateDatabase(connecting), broker.start(connecting), chain.start(connecting)])
       await this.#untilItWorks('it could not be put on record how long tasks are kept', () =>
-        storeRetentions(this.#options.database.query, config.chain, tasks.tasks),
+        storeRetentions(this.#options.database.query, config.chain, [...tasks.tasks, ...tasks.rangeTasks]),
       )
       await this.#untilItWorks('the chain could not be bound to its genesis', async () =>
         bindGenesis(this.#sql, config.chain, await chain.genesisHash()),

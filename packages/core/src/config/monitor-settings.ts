@@ -1,4 +1,5 @@
 import { defineSettings } from './define-settings.ts'
+import { isQueueName } from '../task/queue-name.ts'
 import { setting } from './setting.ts'
 import { brokerSettings, databaseSettings, processSettings } from './shared-settings.ts'
 import { tokenSettings } from './token-settings.ts'
@@ -35,6 +36,14 @@ export const monitorSettings = defineSettings({
       parse: retentionDays,
     },
   ),
+  deleteOnComplete: setting.list({
+    key: 'BLOCKMILL_DELETE_ON_COMPLETE',
+    flag: 'delete-on-complete',
+    description:
+      'queues whose tasks are deleted from the record when they have succeeded, unless their definition says otherwise',
+    rule: "names of queues, separated by commas: 1 to 64 of a-z, 0-9, '_' and '-' each",
+    isItem: isQueueName,
+  }),
   resultsDir: setting.text({
     key: 'BLOCKMILL_RESULTS_DIR',
     flag: 'results-dir',

@@ -1,5 +1,5 @@
-import type { AnyTaskDefinition } from '../task/define-task.ts'
 import type { TaskRetention } from '../task/retention.ts'
+import type { ExecutionDefinition } from '../task/task-execution.ts'
 import type { Query } from './database.ts'
 
 /** How long the tasks of one definition are kept. */
@@ -27,7 +27,7 @@ on conflict (chain, task) do update set succeeded_ms = excluded.succeeded_ms, fa
 export async function storeRetentions(
   query: Query,
   chain: string,
-  definitions: readonly Pick<AnyTaskDefinition, 'name' | 'retention'>[],
+  definitions: readonly Pick<ExecutionDefinition, 'name' | 'retention'>[],
 ): Promise<void> {
   await query(STORE, [
     chain,

@@ -6,7 +6,6 @@ import type { Logger } from '../observability/logger.ts'
 import { type Condition, everyBlock } from './condition.ts'
 import type { JsonObject } from './json.ts'
 import { assertQueueName, DEFAULT_QUEUE } from './queue-name.ts'
-import { retentionProblems, type RetentionOptions, type TaskRetention, taskRetention } from './retention.ts'
 import { argsProblems, type ArgsOf, type ArgsSchema } from './task-args.ts'
 import {
   assertSound,
@@ -70,8 +69,11 @@ export interface BackfillOptions {
 export type TaskArgs<Args> = readonly Args[] | (() => readonly Args[] | Promise<readonly Args[]>)
 
 /** What is given to `defineTask`. */
-export interface TaskOptions<Args extends JsonObject, Result, Kind extends TaskChainKind = 'substrate'>
-  extends ExecutionOptions<Kind>, RetentionOptions {
+export interface TaskOptions<
+  Args extends JsonObject,
+  Result,
+  Kind extends TaskChainKind = 'substrate',
+> extends ExecutionOptions<Kind> {
   /** Which blocks it runs for. Default: every block. */
   readonly condition?: Condition<Args, Kind>
   /** Default: one run without arguments. */
@@ -105,8 +107,6 @@ export interface TaskDefinition<
   readonly head: Head
   readonly startBlock?: number
   readonly backfill: { readonly lookback: number; readonly queue: string; readonly chunk: number }
-  /** For how long its tasks are kept after their end, where it says so. */
-  readonly retention?: TaskRetention
   readonly run: (context: TaskContext<Args, Kind>) => Result | Promise<Result>
 }
 
@@ -137,7 +137,6 @@ export function defineTask<Args extends JsonObject, Result, Kind extends TaskCha
 ): TaskDefinition<Args, Result, Kind> {
   assertSound(options.name, taskProblems(options))
   const execution = executionOf(options, 'substrate')
-  const retention = taskRetention(options)
   return {
     kind: 'task',
     ...execution,
@@ -152,7 +151,6 @@ export function defineTask<Args extends JsonObject, Result, Kind extends TaskCha
       queue: options.backfill?.queue ?? execution.queue,
       chunk: options.backfill?.chunk ?? 1,
     },
-    ...(retention !== undefined && { retention }),
     run: options.run,
   }
 }
@@ -168,7 +166,6 @@ function taskProblems<Args extends JsonObject, Result, Kind extends TaskChainKin
   const { backfill = {} } = options
   return [
     ...executionProblems(options),
-    ...retentionProblems(options),
     ...rule(
       options.condition === undefined || typeof options.condition === 'function',
       `condition is ${show(options.condition)}; it must be a function of (block, args)`,

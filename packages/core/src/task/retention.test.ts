@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
+import { defineRangeTask } from './define-range-task.ts'
 import { defineTask } from './define-task.ts'
 import type { RetentionOptions } from './retention.ts'
 
@@ -39,5 +40,11 @@ describe('the retention of a task', () => {
     [{ deleteOnComplete: true, retention: { succeeded: '1d' } }, 'contradict each other'],
   ])('may not be %j', (options, text) => {
     expect(() => define(options)).toThrow(text)
+  })
+
+  it('is for the batches of a range task as well', () => {
+    const batches = { name: 'a', run: () => undefined }
+    expect(defineRangeTask({ ...batches, deleteOnComplete: true }).retention).toEqual({ succeededMs: 0 })
+    expect(() => defineRangeTask({ ...batches, retention: '4000d' })).toThrow('at most 3650d')
   })
 })

@@ -5,11 +5,12 @@ import { type Duration, durationMs } from './duration.ts'
 /** How long the record of a task is kept after its end; `never` means that it is never deleted. */
 export type KeptFor = Duration | 'never'
 
-/** What `defineTask` takes for the retention of a task. */
+/** What `defineTask` and `defineRangeTask` take for the retention of a task. */
 export interface RetentionOptions {
   /**
    * How long its tasks are kept on record after their end, in place of the monitor's `BLOCKMILL_RETENTION_DAYS`: for all, or apart for
-   * those that succeeded and those that did not (failed, dead, cancelled, orphaned).
+   * those that succeeded and those that did not (failed, dead, cancelled, orphaned). The task of a batch stays until its job has taken
+   * over what came of it.
    */
   readonly retention?: KeptFor | { readonly succeeded?: KeptFor; readonly failed?: KeptFor }
   /** Deletes the record of a task as soon as may be after it has succeeded: the same as `retention: { succeeded: 0 }`. Default false. */

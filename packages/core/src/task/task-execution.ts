@@ -8,6 +8,7 @@ import { type Isolation, type IsolationOptions, isolationProblems } from './isol
 import { findNonJson } from './json.ts'
 import { assertQueueName, DEFAULT_QUEUE } from './queue-name.ts'
 import { type RateLimit, rateLimit, type RateLimitOptions, rateLimitProblems } from './rate-limit.ts'
+import { retentionProblems, type RetentionOptions, type TaskRetention, taskRetention } from './retention.ts'
 import { type RetryPolicy, retryPolicyProblems } from './retry-policy.ts'
 import type { ArgsSchema } from './task-args.ts'
 
@@ -15,7 +16,8 @@ import type { ArgsSchema } from './task-args.ts'
 const MAX_TIMEOUT_MS = 7 * 24 * 60 * 60 * 1_000
 
 /** What a definition of any kind says about how its tasks are executed. */
-export interface ExecutionOptions<Kind extends TaskChainKind = TaskChainKind> extends IsolationOptions {
+export interface ExecutionOptions<Kind extends TaskChainKind = TaskChainKind>
+  extends IsolationOptions, RetentionOptions {
   /** Unique in the tasks package; 1–128 of letters, digits, `.`, `_`, `-`. */
   readonly name: string
   /** Checks arguments when the task is defined and when a message arrives: TypeBox or any Standard Schema. */
@@ -52,10 +54,13 @@ export interface ExecutionDefinition {
   readonly isolation: Isolation
   readonly maxTasksPerChild?: number
   readonly maxMemoryPerChildBytes?: number
+  /** For how long its tasks are kept after their end, where it says so. */
+  readonly retention?: TaskRetention
 }
 
 /** The execution that options ask for, with its defaults in place. */
 export function executionOf(options: ExecutionOptions, defaultChainKind: TaskChainKind): ExecutionDefinition {
+  const retention = taskRetention(options)
   return {
     name: options.name,
     ...(options.schema !== undefined && { schema: options.schema }),
@@ -71,6 +76,7 @@ export function executionOf(options: ExecutionOptions, defaultChainKind: TaskCha
     ...(options.maxMemoryPerChild !== undefined && {
       maxMemoryPerChildBytes: byteSize(options.maxMemoryPerChild, 'maxMemoryPerChild'),
     }),
+    ...(retention !== undefined && { retention }),
   }
 }
 
@@ -103,6 +109,7 @@ export function executionProblems(options: DefinedOptions): string[] {
       options.chains === undefined || (isListOfTexts(options.chains) && options.chains.length > 0),
       `chains is ${show(options.chains)}; it must be a list of at least one chain (leave it out for all)`,
     ),
+    ...retentionProblems(options),
     ...whole('maxPostpones', options.maxPostpones ?? undefined, 0, Number.MAX_SAFE_INTEGER),
     ...(options.timeout === undefined ? [] : timeoutProblems(options.timeout)),
     ...(options.rateLimit === undefined ? [] : limitProblems(options.rateLimit)),

@@ -34,7 +34,7 @@ export interface PruneOptions {
 /** How a rule is followed. */
 export interface PruneRuleOptions extends PruneOptions {
   /** Which of them. Default all. */
-  readonly rule?: Pick<RetentionRule, 'type' | 'kinds'>
+  readonly rule?: Pick<RetentionRule, 'type' | 'kinds' | 'succeededIn'>
   /** Those that finished earlier were looked at before. Default none were. */
   readonly since?: Date
 }
@@ -44,15 +44,20 @@ const FINAL = `status in ('${FINAL_STATES.join(`', '`)}')`
 // In the order of the index, whether or not they are meant, so that each row is looked at once however few are.
 const OLDEST = `
 select id, finished_at::text as "finishedAt",
-  (chain, name, status = 'succeeded') in (select * from unnest($5::text[], $6::text[], $7::boolean[])) as "isNamed"
+  (chain, name, status = 'succeeded') in (select * from unnest($5::text[], $6::text[], $7::boolean[])) as "isNamed",
+  coalesce($8::text[] is null or (status = 'succeeded' and queue = any($8)), false) as "isInQueue"
 from blockmill.task
 where finished_at >= $1 and (finished_at > $1 or id > $2) and finished_at < $3 and ${FINAL}
 order by finished_at, id limit $4`
 
-// Rows that a recorder writes at this moment are not waited for: the next run finds them, unless they have come to life again.
+// Rows that a recorder writes at this moment are not waited for: the next run finds them, unless they have come to life again. The
+// task of a batch is how its job learns what came of it: without the row, the batch would run again.
 const LOCK = `
 select id from blockmill.task
-where id = any($1::uuid[]) and finished_at < $2 and ${FINAL}
+where id = any($1::uuid[]) and finished_at < $2 and ${FINAL} and id not in (
+  select batch.task_id from blockmill.range_job as job
+    join blockmill.range_batch as batch on batch.job = job.id and batch.state = 'queued'
+  where job.finished_at is null)
 order by id for update skip locked`
 
 // The claim of a later run is not that of the run that is deleted.
@@ -62,7 +67,8 @@ where held.task_id = any($1::uuid[]) and ended.id = held.task_id and held.genera
 
 /**
  * Deletes tasks that finished before a time, with their attempts: those that succeeded and those that are exhausted (failed,
- * dead, cancelled, orphaned), never one that waits, runs or is to be retried. Coverage stays: what is deleted is no gap.
+ * dead, cancelled, orphaned), never one that waits, runs or is to be retried, nor one whose range job has not seen its end. Coverage
+ * stays: what is deleted is no gap.
  *
  * Each batch is a transaction of its own, the oldest tasks first, so that no lock is held for long and what was deleted stays
  * deleted when the work is interrupted. Several processes may do it at once.
@@ -133,7 +139,7 @@ function pruneBatch(
   const kinds = rule?.kinds ?? []
   return database.withTransaction(async (query) => {
     if (!(await isLocked(query, whenBusy))) return undefined
-    const rows = await query<Place & { readonly isNamed: boolean }>(OLDEST, [
+    const rows = await query<Place & { readonly isNamed: boolean; readonly isInQueue: boolean }>(OLDEST, [
       from.finishedAt,
       from.id,
       cutoff,
@@ -141,8 +147,9 @@ function pruneBatch(
       kinds.map(({ chain }) => chain),
       kinds.map(({ name }) => name),
       kinds.map(({ succeeded }) => succeeded),
+      rule?.succeededIn ?? null,
     ])
-    const meant = rows.filter(({ isNamed }) => isNamed === (rule?.type === 'only'))
+    const meant = rows.filter(({ isNamed, isInQueue }) => isInQueue && isNamed === (rule?.type === 'only'))
     const locked = await query<{ id: string }>(LOCK, [meant.map(({ id }) => id), cutoff])
     const batch = { seen: rows.length, deleted: locked.length, last: rows.at(-1) }
     if (locked.length === 0) return batch

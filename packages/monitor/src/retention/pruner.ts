@@ -21,6 +21,8 @@ export interface PrunerOptions {
   readonly metrics: Metrics
   /** For how many days finished tasks are kept whose definition says nothing; 0 for ever. */
   readonly retentionDays: number
+  /** Queues whose tasks are deleted when they have succeeded, where their definition says nothing. Default none. */
+  readonly deleteOnComplete?: readonly string[] | undefined
   readonly now?: () => Date
   /** True when nothing waits to be recorded. Default: always. */
   readonly isRecordUpToDate?: () => Promise<boolean>
@@ -68,7 +70,8 @@ export function createPruner(options: PrunerOptions): Pruner {
   }
 
   const pruneAll = async (): Promise<void> => {
-    const rules = retentionRules(await readRetentions(database.query), keptMs(options.retentionDays))
+    const defaults = { keptMs: keptMs(options.retentionDays), deleteOnComplete: options.deleteOnComplete ?? [] }
+    const rules = retentionRules(await readRetentions(database.query), defaults)
     // What the monitor reads late may be older than a short retention, and its task not on record in full.
     const isUpToDate = (await isRecordUpToDate?.()) ?? true
     const mayBeShort = isUpToDate && wasUpToDate
@@ -116,7 +119,9 @@ function createPasses() {
     /** From when on tasks must be looked at; `undefined` for all. */
     since(rule: RetentionRule, at: Date): Date | undefined {
       const pass = passes.get(keyOf(rule))
-      if (rule.kinds.length === 0 || pass === undefined) return undefined
+      // What a rule for all has looked at is gone.
+      const isForAll = rule.kinds.length === 0 && rule.succeededIn === undefined
+      if (isForAll || pass === undefined) return undefined
       if (at.getTime() - pass.begunAt.getTime() >= LOOK_AT_ALL_MS) return undefined
       return new Date(pass.through.getTime() - OVERLAP_MS)
     },

@@ -13,6 +13,16 @@ export interface RetentionRule {
   /** `only` these, or all `but` these. */
   readonly type: 'only' | 'but'
   readonly kinds: readonly TaskKind[]
+  /** Of these, only those that succeeded in one of these queues. Default all. */
+  readonly succeededIn?: readonly string[]
+}
+
+/** How long tasks are kept whose definition says nothing. */
+export interface RetentionDefaults {
+  /** Undefined for ever. */
+  readonly keptMs: number | undefined
+  /** Queues whose tasks are deleted as soon as may be after they have succeeded. */
+  readonly deleteOnComplete?: readonly string[]
 }
 
 /**
@@ -22,14 +32,12 @@ export interface RetentionRule {
 export const SHORTEST_KEPT_MS = 10 * 60 * 1_000
 
 /**
- * The rules that follow from how long tasks are kept: one for each length that definitions name, the shortest first, and one for all
- * others.
- *
- * @param defaultMs for tasks whose definition says nothing; undefined for ever.
+ * The rules that follow from how long tasks are kept: one for each length that definitions name, the shortest first, one for queues
+ * whose tasks are deleted when they have succeeded, and one for all others. What a definition says counts, whatever is said of its queue.
  */
 export function retentionRules(
   retentions: readonly RecordedRetention[],
-  defaultMs: number | undefined,
+  { keptMs: defaultMs, deleteOnComplete = [] }: RetentionDefaults,
 ): readonly RetentionRule[] {
   const named: (TaskKind & { readonly keptMs: number | null })[] = retentions.flatMap(
     ({ chain, task: name, succeededMs, failedMs }) => [
@@ -47,6 +55,9 @@ export function retentionRules(
   const others = named.map(({ keptMs: _keptMs, ...kind }) => kind)
   return [
     ...only.toSorted((a, b) => a.keptMs - b.keptMs),
+    ...(deleteOnComplete.length === 0
+      ? []
+      : [{ type: 'but' as const, keptMs: SHORTEST_KEPT_MS, kinds: others, succeededIn: deleteOnComplete }]),
     ...(defaultMs === undefined ? [] : [{ type: 'but' as const, keptMs: defaultMs, kinds: others }]),
   ]
 }
