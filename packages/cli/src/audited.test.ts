@@ -12,7 +12,7 @@ afterEach(() => {
 })
 
 /** Runs `blockmill queues purge <queue>` with this work, on a database that takes note of what it is asked. */
-async function purge(work: () => Promise<string>, { args = ['first'], fails = (_sql: string) => false } = {}) {
+async function purge(work: () => Promise<string>, { args = ['first'], fails = (_sql: string): boolean => false } = {}) {
   const log: string[] = []
   const query = (async (sql: string, params: readonly unknown[]) => {
     if (fails(sql)) throw new Error('the database is away')
