@@ -1,6 +1,6 @@
 import path from 'node:path'
 
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
 
 // One broker and one database server for all files of a project; each file works in its own namespace and database.
 const sharedServices = {
@@ -8,7 +8,22 @@ const sharedServices = {
   setupFiles: ['packages/testkit/src/testing/leak-check-setup.ts'],
   // Tests start many processes, and half of what each costs is compiling the same modules.
   env: { NODE_COMPILE_CACHE: path.resolve('.blockmill/compile-cache') },
+  // As long as waitFor waits: what a test polls for comes within milliseconds, unless the machine is busy.
+  expect: { poll: { timeout: 10_000 } },
 }
+
+// They measure delays or rates, or fill the machine by themselves. Everything else mostly waits, and runs two files at a time.
+const ALONE = [
+  'packages/cli/test/backfill-system.integration.test.ts',
+  'packages/cli/test/demo.integration.test.ts',
+  'packages/cli/test/enqueue.integration.test.ts',
+  'packages/core/test/chain-rate-limits.integration.test.ts',
+  'packages/monitor/test/retention.integration.test.ts',
+  'packages/scheduler/test/backfill.integration.test.ts',
+  'packages/scheduler/test/coverage-store.integration.test.ts',
+  'packages/worker/test/rate-limit.integration.test.ts',
+  'packages/worker/test/worker.integration.test.ts',
+]
 
 export default defineConfig({
   test: {
@@ -26,10 +41,23 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['packages/*/test/**/*.integration.test.ts'],
+          exclude: [...configDefaults.exclude, ...ALONE],
+          ...sharedServices,
+          testTimeout: 60_000,
+          hookTimeout: 180_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'integration-alone',
+          include: ALONE,
           ...sharedServices,
           testTimeout: 60_000,
           hookTimeout: 180_000,
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -40,6 +68,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 180_000,
           fileParallelism: false,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

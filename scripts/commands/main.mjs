@@ -6,7 +6,7 @@ import { runChild } from '../bootstrap/child.mjs'
 import { chaosSettings } from './chaos.mjs'
 import { buildSteps, packageSteps, packSteps } from './packages.mjs'
 import { interruptedStatus, nodeTool, runSteps, runStepsTogether, summarize } from './step.mjs'
-import { vitestStep } from './vitest-step.mjs'
+import { vitestRun, vitestStep } from './vitest-step.mjs'
 
 const format = { name: 'format', ...nodeTool('oxfmt', ['--check', '.']) }
 const lint = { name: 'lint', ...nodeTool('oxlint', ['--deny-warnings', '.']) }
@@ -95,8 +95,8 @@ function testContainers(args) {
   return vitest('integration', args, { BLOCKMILL_TEST_SERVICES: 'docker' })
 }
 
-function vitest(project, args, environment = {}) {
-  const { command: node, args: before } = nodeTool('vitest', ['run', '--project', project, ...args])
+function vitest(kind, args, environment = {}) {
+  const { command: node, args: before } = vitestRun(kind, args)
   return runChild(node, before, { env: { ...process.env, ...environment } })
 }
 

@@ -4,19 +4,29 @@ import path from 'node:path'
 import { nodeTool } from './step.mjs'
 
 /**
- * A run of one vitest project that counts its tests.
+ * How vitest is started for the tests of one kind: the project of that name and those whose names begin with it.
  *
- * @param {'unit' | 'integration' | 'e2e'} project
+ * @param {'unit' | 'integration' | 'e2e'} kind
+ * @param {readonly string[]} args
+ */
+export function vitestRun(kind, args) {
+  return nodeTool('vitest', ['run', '--project', `${kind}*`, ...args])
+}
+
+/**
+ * A run of the tests of one kind that counts them.
+ *
+ * @param {'unit' | 'integration' | 'e2e'} kind
  * @returns {import('./step.mjs').Step}
  */
-export function vitestStep(project) {
-  const report = path.join('.blockmill', 'test', `${project}.json`)
+export function vitestStep(kind) {
+  const report = path.join('.blockmill', 'test', `${kind}.json`)
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   // A report of an earlier run must never be counted for this one.
   rmSync(report, { force: true })
   return {
-    name: `${project} tests`,
-    ...nodeTool('vitest', ['run', '--project', project, ...reporters]),
+    name: `${kind} tests`,
+    ...vitestRun(kind, reporters),
     count: (status) => countTests(readReport(report), status),
   }
 }
