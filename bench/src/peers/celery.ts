@@ -119,7 +119,7 @@ async function versionOf(python: string): Promise<string | undefined> {
 }
 
 function howToInstall(python: string): string {
-  return `${python} cannot import celery, sqlalchemy and psycopg2; python3 -m venv peers && peers/bin/pip install celery sqlalchemy psycopg2-binary, then --python peers/bin/python`
+  return `${python} cannot import celery, sqlalchemy and psycopg2; python3 -m venv celery && celery/bin/pip install celery sqlalchemy psycopg2-binary, then --python celery/bin/python`
 }
 
 async function removeQueue(brokerUrl: string, queue: string): Promise<void> {

@@ -14,6 +14,7 @@ import { foldBatch } from '../src/recorder/records.ts'
 import { storeRecords } from '../src/recorder/store-records.ts'
 import { createPruner } from '../src/retention/pruner.ts'
 import { createAccess } from '../src/security/access.ts'
+import { createAuditLog } from '../src/security/audit-log.ts'
 import { pruneAudit } from '../src/security/prune-audit.ts'
 import { createStatistics } from '../src/statistics/statistics.ts'
 import { eventBase, eventMessage, idOfBlock, type Message, succeeded, taskMessage } from './message-arbitraries.ts'
@@ -278,6 +279,14 @@ describe('the audit log', () => {
     expect(second.body).not.toHaveProperty('nextCursor')
     for (const secret of [VIEWER, OPERATOR, WRONG]) expect(JSON.stringify(await audits())).not.toContain(secret)
     expect((await get('/api/v1/audit?role=viewer', bearer(OPERATOR))).body.entries).toHaveLength(1)
+  })
+
+  it('shows what was ordered from the command line as well', async () => {
+    const [role, method] = ['operator', 'CLI'] as const
+    const order = { role, actor: 'command line', address: 'anna@bastion', method, route: 'queues purge', params: {} }
+    await createAuditLog(database).write(order, 0)
+    const { body } = await get('/api/v1/audit?actor=command%20line', bearer(OPERATOR))
+    expect(body.entries).toMatchObject([{ ...order, status: 0 }])
   })
 
   it('has a write before it is done, and does nothing that it cannot put on record', async () => {
