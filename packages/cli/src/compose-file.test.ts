@@ -1,6 +1,14 @@
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
-import { devChainSettings, monitorSettings, schedulerSettings, type Settings, workerSettings } from '@blockmill/core'
+import {
+  devChainSettings,
+  discoverTasks,
+  monitorSettings,
+  schedulerSettings,
+  type Settings,
+  workerSettings,
+} from '@blockmill/core'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 
@@ -100,6 +108,15 @@ describe('docker-compose.yml', () => {
     if (service.image.includes('blockmill')) return
     // Those of our own image have its health check.
     expect(service.healthcheck).toBeDefined()
+  })
+
+  test('serves the queues of all tasks of the example', async () => {
+    const tasks = fileURLToPath(new URL('../../../apps/example/src/tasks', import.meta.url))
+    const wanted = new Set((await discoverTasks([tasks])).list().map(({ definition }) => definition.queue))
+    expect([...wanted].sort()).toEqual(['default', 'high-priority'])
+    for (const name of ['worker', 'worker-backfill']) {
+      expect(services[name]?.environment?.['BLOCKMILL_QUEUES']).toBe('${BLOCKMILL_QUEUES:-default,high-priority}')
+    }
   })
 
   test('serves every lane with some workers', () => {

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
-import { createTopology, durationMs, KNOWN_KEYS, LANES, monitorSettings } from '@blockmill/core'
+import { createTopology, discoverTasks, durationMs, KNOWN_KEYS, LANES, monitorSettings } from '@blockmill/core'
 import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 
@@ -95,14 +96,20 @@ describe('the manifests for Kubernetes', () => {
     }
   })
 
-  it('scale workers by the queues that they serve', () => {
+  it('scale workers by the queues that they serve, which are those of all tasks', async () => {
     const topology = createTopology()
+    const example = fileURLToPath(new URL('../../apps/example/src/tasks', folder))
+    const wanted = (await discoverTasks([example])).list().map(({ definition }) => definition.queue)
     const scaled = manifests.filter(({ kind }) => kind === 'ScaledObject')
     const lanes = scaled.flatMap(({ spec }) => {
       const worker = deployments.find(({ name }) => name === spec?.scaleTargetRef?.name)
-      const served = worker?.container.env.find(({ name }) => name === 'BLOCKMILL_LANES')?.value?.split(',') ?? []
-      const queues = LANES.filter((lane) => served.includes(lane)).map((lane) => topology.workQueue('default', lane))
-      expect(spec?.triggers?.map(({ metadata }) => metadata.queueName).toSorted()).toEqual(queues.toSorted())
+      const listOf = (key: string) => worker?.container.env.find(({ name }) => name === key)?.value?.split(',') ?? []
+      const [queues, served] = [listOf('BLOCKMILL_QUEUES'), listOf('BLOCKMILL_LANES')]
+      expect(queues).toEqual(expect.arrayContaining(wanted))
+      const workQueues = queues.flatMap((queue) =>
+        LANES.filter((lane) => served.includes(lane)).map((lane) => topology.workQueue(queue, lane)),
+      )
+      expect(spec?.triggers?.map(({ metadata }) => metadata.queueName).toSorted()).toEqual(workQueues.toSorted())
       return served
     })
     expect(lanes.toSorted()).toEqual(LANES.toSorted())
