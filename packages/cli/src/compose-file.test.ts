@@ -12,6 +12,8 @@ import {
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 
+import { permissionSettings } from './permissions/permission-settings.ts'
+
 interface Compose {
   readonly services: Readonly<Record<string, ComposeService>>
 }
@@ -43,14 +45,16 @@ const NOT_HANDED_ON = ['HOST', 'PORT', 'BLOCKMILL_CONFIG', 'BLOCKMILL_WORKER_NAM
 const ofServices = new Map(
   Object.values(SETTINGS).flatMap((settings) => Object.values(settings).map((one) => [one.key, one] as const)),
 )
+const ofPermissions = Object.values(permissionSettings).map(({ key }) => key)
 const ofCompose = [...composeText.matchAll(/\$\{([A-Z_]+)/g)].map(([, key = '']) => key)
 
 describe('.env.example', () => {
   const lines = [...read('.env.example').matchAll(/^(?:# )?([A-Z_]+)=(.*)$/gm)]
   const given = lines.map(([, key = '', value = '']) => [key, value] as const)
 
-  test('has every key of the services and of docker-compose.yml once, and no other', () => {
-    expect(given.map(([key]) => key).sort()).toEqual([...new Set([...ofServices.keys(), ...ofCompose])].sort())
+  test('has every key of the services, of setup-permissions and of docker-compose.yml once, and no other', () => {
+    const known = new Set([...ofServices.keys(), ...ofPermissions, ...ofCompose])
+    expect(given.map(([key]) => key).sort()).toEqual([...known].sort())
   })
 
   test('sets nothing as it is, so that a copy of it changes nothing', () => {

@@ -2,12 +2,8 @@ import {
   ConfigurationError,
   createTopology,
   type Database,
-  defineSettings,
   loadConfig,
   parseBrokerUrl,
-  schedulerSettings,
-  type Setting,
-  setting,
   type Topology,
 } from '@blockmill/core'
 import type { Command } from 'commander'
@@ -17,29 +13,10 @@ import { type BrokerUser, plannedBrokerUsers, setUpBrokerUsers } from '../permis
 import { type DatabaseUser, setUpDatabaseRoles } from '../permissions/database-accounts.ts'
 import { DATABASE_ROLES } from '../permissions/database-privileges.ts'
 import { databaseStatements } from '../permissions/database-statements.ts'
+import { permissionSettings } from '../permissions/permission-settings.ts'
 import { accountName, SERVICE_ROLES } from '../permissions/service-role.ts'
 import { addSettingOptions, settingValues } from '../setting-options.ts'
 import { withDatabase } from '../with-database.ts'
-
-const { brokerUrl, namespace, monitorQueue, databaseUrl, configFile } = schedulerSettings
-/** Who leaves the database alone needs none. */
-const optionalDatabaseUrl: Setting<string | undefined> = { ...databaseUrl, required: false }
-const settings = defineSettings({
-  brokerUrl,
-  managementUrl: setting.url({
-    key: 'RABBITMQ_MANAGEMENT_URL',
-    flag: 'management-url',
-    description:
-      "RabbitMQ's management HTTP API, with an administrator; unset, port 15672 of the broker with the same user",
-    protocols: ['http:', 'https:'],
-    example: 'http://user:password@127.0.0.1:15672',
-  }),
-  namespace,
-  monitorQueue,
-  databaseUrl: optionalDatabaseUrl,
-  configFile,
-  ...passwordSettings,
-})
 
 interface Flags {
   readonly broker: boolean
@@ -59,8 +36,10 @@ export function addSetupPermissionsCommand(program: Command): void {
       'after',
       `\nPasswords come from ${SERVICE_ROLES.map((role) => passwordSettings[role].key).join(', ')}. Where one is not set, an account that is\nthere keeps its password, and a new one gets a random one, which is printed once.`,
     )
-  addSettingOptions(command, settings).action(async ({ broker, database, dryRun = false }: Flags) => {
-    const { config } = await loadConfig(settings, { commandLine: settingValues(command, settings) })
+  addSettingOptions(command, permissionSettings).action(async ({ broker, database, dryRun = false }: Flags) => {
+    const { config } = await loadConfig(permissionSettings, {
+      commandLine: settingValues(command, permissionSettings),
+    })
     const { namespace: named, monitorQueue: queue, managementUrl = managementUrlOf(config.brokerUrl) } = config
     if (database && config.databaseUrl === undefined) throw databaseUrlMissing()
     const topology = createTopology({ namespace: named, ...(queue !== undefined && { monitorQueue: queue }) })

@@ -26,7 +26,7 @@ export function databaseStatements({ name, role, exists, passwordHash }: Databas
     ([table, privileges]) => `grant ${privileges.join(', ')} on ${schema}.${identifier(table)} to ${account}`,
   )
   const calls = databaseFunctions(role).map(
-    (name) => `grant execute on function ${schema}.${identifier(name)} to ${account}`,
+    (called) => `grant execute on function ${schema}.${identifier(called)} to ${account}`,
   )
   return [
     // A new role may do nothing but log in.
