@@ -100,6 +100,10 @@ const scheduled = (task: string) =>
     .flatMap(({ items, generation = 0 }) => items.map(({ id, block }) => ({ id, generation, ...block })))
 const orphans = (count: number) =>
   waitFor(() => events.length >= count && events, { describe: `${count} orphaned tasks` })
+const cancelledIds = () => orders.flatMap((order) => (order.type === 'cancel' ? order.taskIds : []))
+/** Orders come by a queue of their own, so before or after events. */
+const calledOff = (count: number) =>
+  waitFor(() => cancelledIds().length >= count, { describe: `${count} tasks to be called off` })
 const query = <Row extends object>(sql: string) => database.query<Row>(sql, [chainName])
 const recentBlocks = () =>
   query<{ number: number; hash: string; generation: number }>(
@@ -143,9 +147,9 @@ describe('a reorganisation', () => {
       )
     }
     expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['orphaned']))
-    expect(orders.flatMap((order) => (order.type === 'cancel' ? order.taskIds : [])).sort()).toEqual(
-      events.map(({ taskId }) => taskId).sort(),
-    )
+    await calledOff(6)
+    expect(cancelledIds().sort()).toEqual(events.map(({ taskId }) => taskId).sort())
+    await waitFor(() => scheduled('final').length >= 6, { describe: 'the tasks on finalized' })
     expect(scheduled('final').map(({ number }) => number)).toEqual(range(90, 95))
     expect((await orphanedBlocks()).map(({ hash }) => hash)).toEqual(before)
     expect((await recentBlocks()).slice(-3)).toMatchObject(after.map((hash) => ({ hash, generation: 0 })))
@@ -173,6 +177,7 @@ describe('a reorganisation', () => {
     await orphans(2)
     await hasCovered('a', 98, 103)
     expect(new Set(events.map(({ taskId }) => taskId))).toEqual(new Set([done?.id, waiting?.id]))
+    await calledOff(1)
     expect(orders).toMatchObject([{ type: 'cancel', taskIds: [waiting?.id], sentAt: events[0]?.generation }])
     await waitFor(() => scheduled('a').length === 8, { describe: 'canonical tasks' })
     expect(scheduled('a').map(({ number }) => number)).toEqual([98, 99, 100, 99, 100, 101, 102, 103])
