@@ -30,6 +30,8 @@ it('loses and doubles no row of 5,000 batches when scheduler and workers are kil
     BLOCKMILL_CHAIN: CHAIN,
     BLOCKMILL_TASKS: TASKS,
     CHAIN_URL: chain.url,
+    // Five times the next scheduler waits until the lease of the one that was killed has run out.
+    BLOCKMILL_LEASE_TTL: '2s',
     LOG_LEVEL: 'fatal',
   }
   const start = async (...args: string[]): Promise<ServiceProcess> => {

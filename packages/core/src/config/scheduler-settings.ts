@@ -74,6 +74,14 @@ export const schedulerSettings = defineSettings({
     min: 1,
     max: 100_000_000,
   }),
+  leaseTtlMs: setting.duration({
+    key: 'BLOCKMILL_LEASE_TTL',
+    description: 'a standby takes over when the active scheduler of its chain has not renewed its lease for so long',
+    default: '6s',
+    min: '1s',
+    max: '5m',
+    plainNumber: 'seconds',
+  }),
   reconcileAfterMs: setting.duration({
     key: 'BLOCKMILL_RECONCILE_AFTER',
     description: 'tasks that wait in vain for so long, while their lane is empty, are published again',

@@ -69,6 +69,7 @@ test.each([
   ['BLOCKMILL_RETRY_BACKOFF', ['1', '60'], ['0', '61', '30s']],
   ['BLOCKMILL_MAX_RETRY_DELAY', ['1', '10080', '7d'], ['0', '10081']],
   ['BLOCKMILL_POLL_INTERVAL', ['1', '3600'], ['0', '3601']],
+  ['BLOCKMILL_LEASE_TTL', ['1', '5m'], ['0', '999ms', '301']],
   ['CHAIN_URL', ['finney', 'ws://a:1,wss://b', 'https://a/key'], ['ftp://a', 'finny']],
   ['CHAIN_ARCHIVE_URL', ['finney', 'wss://b,http://a'], ['ftp://a', 'finny']],
   ['LOG_LEVEL', ['debug'], ['verbose', 'INFO']],
