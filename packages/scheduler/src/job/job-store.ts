@@ -101,8 +101,12 @@ export interface JobStore {
   pause(job: string, note: string): Promise<void>
   /** A running job is over, if none of its batches has anything left to do. */
   finish(job: string, move: 'complete' | 'fail', note: string | null): Promise<void>
-  /** The batches of a cancelled job are called off. */
-  callOff(job: string): Promise<void>
+  /**
+   * Some of the batches of a cancelled job are called off, the queued ones first.
+   *
+   * @returns whether that were all that it had left: then the job has finished.
+   */
+  callOff(job: string, limit: number): Promise<boolean>
 }
 
 /** A batch, as `Batch` has it. */
@@ -153,7 +157,7 @@ const COMPLETE = `
 
 const FAILURES = `
   select range_agg(int8range(from_block, to_block, '[]'))::text as blocks,
-    (array_agg(error order by from_block))[1] as error
+    (select error from blockmill.range_batch where job = $1 and state = 'failed' order by from_block limit 1) as error
   from blockmill.range_batch where job = $1 and state = 'failed'`
 
 const QUEUED_TASKS = `select task_id as id from blockmill.range_batch where job = $1 and state = 'queued'`
@@ -246,15 +250,21 @@ const FINISH = `
   )
   select ${HELD}`
 
+// A page at a time: a million batches in one statement would take longer than a statement may.
 const CALL_OFF = `
-  with ${FENCE}, called_off as (
+  with ${FENCE}, page as (
+    select batch.from_block, batch.to_block
+    from fence, blockmill.range_batch as batch join blockmill.range_job as job on job.id = batch.job
+    where job.id = $3 and job.state = 'cancelled' and batch.state = any($4::text[])
+    order by batch.state desc limit $5
+  ), called_off as (
     update blockmill.range_batch as batch set state = '${batchMove('cancel').to}', finished_at = clock_timestamp()
-    from fence, blockmill.range_job as job
-    where job.id = $3 and job.state = 'cancelled' and batch.job = job.id and batch.state = any($4::text[])
+    from page where batch.job = $3 and batch.from_block = page.from_block and batch.to_block = page.to_block
   ), finished as (
-    update blockmill.range_job set finished_at = clock_timestamp() from fence where id = $3 and state = 'cancelled'
+    update blockmill.range_job set finished_at = clock_timestamp()
+    from fence where id = $3 and state = 'cancelled' and (select count(*) from page) < $5
   )
-  select ${HELD}`
+  select ${HELD}, (select count(*) from page) < $5 as "isAll"`
 
 export interface JobStoreOptions {
   readonly sql: Sql
@@ -311,7 +321,10 @@ export function createJobStore({ sql, chain, token }: JobStoreOptions): JobStore
       ]),
     pause: (job, note) => write(PAUSE, [job, note]),
     finish: (job, move, note) => write(FINISH, [job, rangeJobMove(move).to, note]),
-    callOff: (job) => write(CALL_OFF, [job, batchMove('cancel').from]),
+    async callOff(job, limit) {
+      const values = [job, batchMove('cancel').from, limit]
+      return (await fencedWrite<{ isAll: boolean }>(sql, CALL_OFF, { chain, token }, values)).isAll
+    },
   }
 }
 

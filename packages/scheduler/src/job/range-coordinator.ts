@@ -20,6 +20,8 @@ const IDLE_PAUSE_MS = 500
 const REPORT_EVERY_MS = 1_000
 /** Between two counts of all batches: they may be a million. */
 const COUNT_EVERY_MS = 15_000
+/** Batches of a cancelled job that are called off in one step: other jobs wait for that. */
+const CALLED_OFF_AT_ONCE = 10_000
 
 export interface RangeCoordinatorOptions extends Omit<OutcomeCollectorOptions, 'ports'> {
   readonly ports: RangeJobPorts
@@ -107,14 +109,18 @@ export class RangeCoordinator {
     const { store, abandoned } = this.#ports
     this.#open = await unlessAborted(store.open(), abandoned)
     this.#forgetOthers()
-    for (const job of this.#open) await this.#takeUp(job)
+    let calledOff = 0
+    for (const job of this.#open) {
+      if (job.state !== 'cancelled') await this.#takeUp(job)
+      else calledOff += await this.#callOff(job)
+    }
     const moved = await this.#collector.collect(this.#runs)
     this.#dispatcher.ended(moved, this.#runs)
     for (const run of this.#runs.values()) await this.#pauseIfHopeless(run)
     const dispatched = await this.#dispatcher.dispatch([...this.#runs.values()])
     await this.#report()
     await this.#count()
-    return moved.length + dispatched
+    return moved.length + dispatched + calledOff
   }
 
   #forgetOthers(): void {
@@ -125,7 +131,6 @@ export class RangeCoordinator {
   }
 
   async #takeUp(job: RangeJob): Promise<void> {
-    if (job.state === 'cancelled') return this.#callOff(job)
     const known = this.#runs.get(job.id)
     known?.follow(job)
     if (known !== undefined && job.state !== 'pending') return
@@ -149,17 +154,17 @@ export class RangeCoordinator {
     this.#runs.set(job.id, run)
   }
 
-  async #callOff({ id, task, chain }: RangeJob): Promise<void> {
+  /** @returns 1 while there is more to call off. */
+  async #callOff({ id, task, chain }: RangeJob): Promise<number> {
     const { store, broker, abandoned, logger, now } = this.#ports
     this.#runs.delete(id)
+    this.#waiting.delete(id)
     const tasks = await unlessAborted(store.queuedTasks(id), abandoned)
     const order = { by: `scheduler of ${chain}`, nowMs: now() }
     await unlessAborted(cancelTasks(broker, tasks, order), abandoned)
-    await unlessAborted(store.callOff(id), abandoned)
-    logger.info(
-      { job: id, task, batches: tasks.length },
-      'a range job was cancelled: its queued batches are called off',
-    )
+    if (!(await unlessAborted(store.callOff(id, CALLED_OFF_AT_ONCE), abandoned))) return 1
+    logger.info({ job: id, task }, 'a range job was cancelled: its batches are called off')
+    return 0
   }
 
   async #pauseIfHopeless(run: RangeJobRun): Promise<void> {
