@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+
 import { createMetrics, createSilentLogger, defineRangeTask } from '@blockmill/core'
 import { waitFor } from '@blockmill/testkit'
 import { expect, it, onTestFinished } from 'vitest'
@@ -12,22 +14,33 @@ import { rangeRig } from './range-rig.ts'
 const rig = rangeRig()
 const TOKEN = 7
 
-/** A coordinator that gives up on what is lost within a moment, and leads with a token of its own. */
-async function lead({ rowsLostAfterMs = 60_000, unrecordedAfterMs = 600_000 } = {}) {
-  const chain = rig.chainName()
-  const broker = rig.broker()
+async function takeLease(chain: string): Promise<void> {
   await rig
     .database()
     .query(
       `insert into blockmill.scheduler_lease (chain, holder, token, expires_at) values ($1, 'test', $2, now() + interval '1 hour')`,
       [chain, TOKEN],
     )
+}
+
+const storeOf = (chain: string) => createJobStore({ sql: createSql(rig.database()), chain, token: TOKEN })
+
+/** A coordinator that gives up on what is lost within a moment, and leads with a token of its own. */
+async function lead({
+  rowsLostAfterMs = 60_000,
+  unrecordedAfterMs = 600_000,
+  isMonitorBehind = (): boolean => false,
+} = {}) {
+  const chain = rig.chainName()
+  const broker = rig.broker()
+  const pressure = createQueuePressure({ broker, window: 10_000, monitorLimit: 1_000_000 })
+  await takeLease(chain)
   const stopping = new AbortController()
   const lost = Promise.withResolvers<unknown>()
   const coordinator = new RangeCoordinator({
     ports: {
       chain,
-      store: createJobStore({ sql: createSql(rig.database()), chain, token: TOKEN }),
+      store: storeOf(chain),
       broker,
       logger: createSilentLogger(),
       metrics: createSchedulerMetrics({
@@ -37,7 +50,7 @@ async function lead({ rowsLostAfterMs = 60_000, unrecordedAfterMs = 600_000 } = 
         backlog: () => [],
       }),
       defaultMaxAttempts: 3,
-      pressure: createQueuePressure({ broker, window: 10_000, monitorLimit: 1_000_000 }),
+      pressure: { ...pressure, isMonitorBehind: () => Promise.resolve(isMonitorBehind()) },
       now: Date.now,
       clock: () => performance.now(),
       finalized: () => 0,
@@ -113,6 +126,47 @@ it('publishes the same run of a batch again when nobody knows of its task any mo
   expect(worker.messages[0]?.generation).toBeUndefined()
 })
 
+it('dispatches nothing while the monitor is behind, and says so', async () => {
+  let isMonitorBehind = true
+  await lead({ isMonitorBehind: () => isMonitorBehind })
+  const worker = await rig.startWorker(() => ({ type: 'succeed' }))
+  const id = await rig.create({ from: 0, to: 9 })
+  await waitFor(async () => (await rig.jobs().summary(id)).note?.includes('until the monitor has caught up'), {
+    describe: 'a note on the monitor',
+  })
+  expect(worker.messages).toEqual([])
+  isMonitorBehind = false
+  expect(await rig.inState(id, 'completed')).toMatchObject({ done: 10, note: null })
+})
+
+it('calls off the batches of a cancelled job some at a time, the queued ones first', async () => {
+  await takeLease(rig.chainName())
+  const store = storeOf(rig.chainName())
+  const id = await rig.create({ from: 0, to: 9 })
+  const batch = (block: number) => ({
+    from: block,
+    to: block,
+    number: block + 1,
+    taskId: randomUUID(),
+    maxAttempts: null,
+  })
+  const planned = Array.from({ length: 10 }, (_, block) => batch(block))
+  await store.plan(id, planned)
+  await store.dispatched(planned.slice(7).map((one) => ({ ...one, job: id, generation: 0 })))
+  const left = async () => {
+    const { batches, finishedAt } = await rig.jobs().summary(id)
+    return { queued: batches.queued, pending: batches.pending, isOver: finishedAt !== null }
+  }
+  await store.callOff(id, 100)
+  expect(await left()).toEqual({ queued: 3, pending: 7, isOver: false })
+  await rig.jobs().order(id, 'cancel')
+  expect(await store.callOff(id, 5)).toBe(false)
+  expect(await left()).toEqual({ queued: 0, pending: 5, isOver: false })
+  expect(await store.callOff(id, 5)).toBe(false)
+  expect(await store.callOff(id, 5)).toBe(true)
+  expect(await left()).toEqual({ queued: 0, pending: 0, isOver: true })
+})
+
 it('changes nothing once another scheduler leads', async () => {
   const { leaseLost } = await lead()
   await rig.startWorker(() => ({ type: 'hold' }))
@@ -123,7 +177,7 @@ it('changes nothing once another scheduler leads', async () => {
     .query('update blockmill.scheduler_lease set token = token + 1 where chain = $1', [rig.chainName()])
   expect(await leaseLost).toMatchObject({ code: 'SCHEDULER_LEASE_LOST' })
 
-  const store = createJobStore({ sql: createSql(rig.database()), chain: rig.chainName(), token: TOKEN })
+  const store = storeOf(rig.chainName())
   const [batch] = await store.ended([id], [], 1)
   expect(batch).toBeUndefined()
   const before = await rig.jobs().batches(id)
@@ -138,7 +192,7 @@ it('changes nothing once another scheduler leads', async () => {
     () => store.report([{ job: id, blocksPerSecond: 1, rowsPerSecond: 1, note: 'stalled' }]),
     () => store.pause(id, 'stalled'),
     () => store.finish(id, 'complete', null),
-    () => store.callOff(id),
+    () => store.callOff(id, 10),
   ]
   for (const write of writes) await expect(write()).rejects.toMatchObject({ code: 'SCHEDULER_LEASE_LOST' })
   expect(await rig.jobs().batches(id)).toEqual(before)

@@ -16,6 +16,7 @@ const PLANNED_AT_ONCE = 5_000
 const SLOTS_LAST_MS = 2_000
 /** Over which time it is counted how many batches end. */
 const LATELY_MS = 2_000
+const BEHIND = 'it waits until the monitor has caught up: nothing is dispatched before'
 
 export interface BatchDispatcherOptions {
   readonly ports: RangeJobPorts
@@ -76,7 +77,10 @@ export class BatchDispatcher {
         done += await this.#finish(one)
       })
     }
-    if (await unlessAborted(pressure.isMonitorBehind(), abandoned)) return done
+    if (await unlessAborted(pressure.isMonitorBehind(), abandoned)) {
+      for (const { run, survey } of surveyed) if (hasMore(run, survey)) run.trouble = BEHIND
+      return done
+    }
     for (const [run, count] of await this.#shares(surveyed)) {
       if (ports.stopping.aborted) return done
       await attempt(run, async () => {
@@ -107,7 +111,7 @@ export class BatchDispatcher {
 
   /** What each job may dispatch now, by the queue that they share. */
   async #shares(surveyed: readonly Surveyed[]): Promise<readonly (readonly [RangeJobRun, number])[]> {
-    const contenders = surveyed.filter(({ run, survey }) => survey.hasPending || survey.plannedTo !== run.job.to)
+    const contenders = surveyed.filter(({ run, survey }) => hasMore(run, survey))
     const queues = Map.groupBy(contenders, ({ run: { terms } }) => terms.queue)
     const nowMs = this.#options.ports.clock()
     await this.#lookAtSlots(nowMs)
@@ -115,7 +119,7 @@ export class BatchDispatcher {
       const endedLately = ((this.#ended.get(queue)?.perSecond(nowMs) ?? 0) * LATELY_MS) / 1_000
       const level = queueLevel({ slots: this.#slots.get(queue) ?? 0, endedLately })
       const shares = fairShares(
-        jobs.map(({ run, survey }) => ({ id: run.job.id, queued: survey.queued, window: run.terms.window })),
+        jobs.map(({ run, survey: { queued } }) => ({ id: run.job.id, queued, window: windowOf(run, queued) })),
         level,
       )
       return jobs.map(({ run }) => [run, shares.get(run.job.id) ?? 0] as const)
@@ -135,6 +139,7 @@ export class BatchDispatcher {
     const { job, terms } = run
     const upTo = terms.needsFinality ? finalized() : Number.MAX_SAFE_INTEGER
     const batches = await unlessAborted(store.pending(job.id, upTo, count), abandoned)
+    run.isDry = batches.length < count
     if (batches.length === 0) {
       if (terms.needsFinality) run.trouble = `it waits for blocks to be final: the newest final block is ${upTo}`
       return 0
@@ -146,4 +151,14 @@ export class BatchDispatcher {
     for (const message of messages) metrics.scheduled(message)
     return batches.length
   }
+}
+
+/** Whether it has batches that are not dispatched. */
+function hasMore({ job }: RangeJobRun, { hasPending, plannedTo }: JobSurvey): boolean {
+  return hasPending || plannedTo !== job.to
+}
+
+/** One that had nothing ready keeps room for one batch, to find out when it has more. */
+function windowOf({ isDry, terms: { window } }: RangeJobRun, queued: number): number {
+  return isDry ? Math.min(window, queued + 1) : window
 }

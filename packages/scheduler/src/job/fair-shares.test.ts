@@ -1,3 +1,4 @@
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { fairShares, queueLevel } from './fair-shares.ts'
@@ -28,6 +29,34 @@ describe('fairShares', () => {
         ['large', 0],
         ['small', 32],
       ]),
+    )
+  })
+
+  it('gives to others what a job cannot use, because its window is small or nothing of it is ready', () => {
+    expect(fairShares([job('wide', 0), job('narrow', 0, 4), job('broad', 10)], 64)).toEqual(
+      new Map([
+        ['narrow', 4],
+        ['wide', 30],
+        ['broad', 20],
+      ]),
+    )
+  })
+
+  it('never gives away more than the queue takes, where that is enough for all', () => {
+    const contenders = fc.array(fc.record({ queued: fc.constant(0), window: fc.integer({ min: 1, max: 1_000 }) }), {
+      minLength: 1,
+      maxLength: 60,
+    })
+    fc.assert(
+      fc.property(contenders, fc.integer({ min: 64, max: 10_000 }), (given, level) => {
+        const shares = fairShares(
+          given.map((one, index) => ({ id: `${index}`, ...one })),
+          level,
+        )
+        const sum = [...shares.values()].reduce((total, share) => total + share, 0)
+        const wanted = given.reduce((total, { window }) => total + window, 0)
+        expect(sum).toBe(Math.min(level, wanted))
+      }),
     )
   })
 

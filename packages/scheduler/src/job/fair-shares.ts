@@ -31,8 +31,17 @@ export interface Contender {
   readonly window: number
 }
 
-/** How many batches each job may dispatch now: all have the same share of the queue, however large they are. */
+/**
+ * How many batches each job may dispatch now: all have the same share of the queue, however large they are, and what one cannot
+ * use goes to the others.
+ */
 export function fairShares(jobs: readonly Contender[], level: number): ReadonlyMap<string, number> {
-  const share = Math.max(1, Math.floor(level / jobs.length))
-  return new Map(jobs.map(({ id, queued, window }) => [id, Math.max(0, Math.min(share, window) - queued)]))
+  const shares = new Map<string, number>()
+  let left = level
+  for (const [index, { id, queued, window }] of jobs.toSorted((a, b) => a.window - b.window).entries()) {
+    const share = Math.min(window, Math.max(1, Math.floor(left / (jobs.length - index))))
+    left -= share
+    shares.set(id, Math.max(0, share - queued))
+  }
+  return shares
 }

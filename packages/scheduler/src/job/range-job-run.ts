@@ -15,6 +15,8 @@ export class RangeJobRun {
   trouble: string | null = null
   /** Batches whose tasks have succeeded, and whose rows are not all stored. */
   awaitingRows = 0
+  /** It had fewer batches to dispatch than it might have, when that was looked at last: its blocks are not final yet, say. */
+  isDry = false
   #job: RangeJob
   readonly #failures = createFailureTracker()
   readonly #blocks
