@@ -186,6 +186,19 @@ describe('a range job on record', () => {
   })
 })
 
+it('is not deleted while batches of it are queued that a scheduler has to call off', async () => {
+  const id = await create()
+  await plan(id, [[0, 9, 'queued']])
+  await jobs.order(id, 'cancel')
+  await expect(jobs.delete(id)).rejects.toMatchObject({
+    code: 'RANGE_JOB_CONFLICT',
+    message: expect.stringContaining("1 of its batches are still queued: the scheduler of chain 'dev' calls them off"),
+  })
+  await database.query(`update blockmill.range_batch set state = 'cancelled'`)
+  await jobs.delete(id)
+  await expect(jobs.summary(id)).rejects.toMatchObject({ code: 'RANGE_JOB_UNKNOWN' })
+})
+
 describe('a coordinator', () => {
   const task = defineRangeTask({
     name: 'fetch',

@@ -48,7 +48,8 @@ export interface RangeJobs {
   /**
    * Deletes a job that is over, with its batches and what the database holds of its rows.
    *
-   * @throws NonRetryableError `RANGE_JOB_UNKNOWN`; `RANGE_JOB_CONFLICT` for a job that is not over.
+   * @throws NonRetryableError `RANGE_JOB_UNKNOWN`; `RANGE_JOB_CONFLICT` for a job that is not over, and for one that was cancelled
+   * as long as its scheduler has not called off what is queued: nobody could do so once it is deleted.
    */
   delete(id: string): Promise<void>
 }
@@ -184,7 +185,13 @@ export function createRangeJobs({ query }: Pick<Database, 'query'>): RangeJobs {
     },
 
     async delete(id) {
-      const { state } = await summary(id)
+      const { state, chain, finishedAt, batches } = await summary(id)
+      if (state === 'cancelled' && finishedAt === null && batches.queued > 0) {
+        throw new NonRetryableError(
+          'RANGE_JOB_CONFLICT',
+          `Range job ${id} is cancelled, and ${batches.queued} of its batches are still queued: the scheduler of chain '${chain}' calls them off. Delete it when that is done, about a second after a scheduler leads.`,
+        )
+      }
       if (!isRangeJobOver(state)) {
         throw new NonRetryableError(
           'RANGE_JOB_CONFLICT',
