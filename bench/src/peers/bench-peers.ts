@@ -48,11 +48,12 @@ export async function benchPeers({ tasks, blocks, python, redisServer, folder }:
     }
   }
   try {
+    // What is compared stands side by side, so that other work on the machine disturbs both alike.
     const celery = await withDatabase((databaseUrl) => measureCelery({ python, brokerUrl, databaseUrl }))
     const { trackedPerSecond } = await withDatabase((databaseUrl) => measureTracked({ brokerUrl, databaseUrl, tasks }))
     const bullMq = await measureBullMq({ folder, redisServer })
-    const graphileWorker = await withDatabase((databaseUrl) => measureGraphileWorker({ folder, databaseUrl }))
     const { recordedMs } = await withDatabase((databaseUrl) => measureBackfill({ brokerUrl, databaseUrl, blocks }))
+    const graphileWorker = await withDatabase((databaseUrl) => measureGraphileWorker({ folder, databaseUrl }))
     const chunkedPerSecond = (blocks * 1_000) / recordedMs
     const single = 'one task per message'
     const chunked = `chunk ${CHUNK}: ${CHUNK} tasks per message`
