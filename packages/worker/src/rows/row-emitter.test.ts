@@ -140,14 +140,28 @@ describe('rows', () => {
 })
 
 describe('back-pressure', () => {
-  it('lets a handler go on as the broker confirms, four parts ahead of it', async () => {
+  it('packs the rows of one call at once, and lets the handler go on when it is four parts ahead of the broker', async () => {
     const { emit, finish, published } = rig({ confirms: false })
-    const all = emit(Array.from({ length: 40 }, (_, index) => quarter(`${index}`)))
+    const all = emit(Array.from({ length: 32 }, (_, index) => quarter(`${index}`)))
+    await isSettled(all)
+    expect(published).toHaveLength(8)
+    for (const { confirm } of published.slice(0, 3)) confirm()
     expect(await isSettled(all)).toBe(false)
-    expect(published).toHaveLength(4)
+    published[3]?.confirm()
+    expect(await isSettled(all)).toBe(true)
+    const finished = finish()
+    for (const { confirm } of published.slice(4)) confirm()
+    expect(await finished).toEqual([{ execution: EXECUTION, parts: 8, rows: 32 }])
+  })
+
+  it('packs twelve parts at once of a call with more rows than that, and the others as the broker confirms', async () => {
+    const { emit, finish, published } = rig({ confirms: false })
+    const all = emit(Array.from({ length: 80 }, (_, index) => quarter(`${index}`)))
+    expect(await isSettled(all)).toBe(false)
+    expect(published).toHaveLength(12)
     published[2]?.confirm()
     await isSettled(all)
-    expect(published).toHaveLength(5)
+    expect(published).toHaveLength(13)
     for (let next = 0; next < published.length; next += 1) {
       published[next]?.confirm()
       await isSettled(all)
@@ -155,7 +169,7 @@ describe('back-pressure', () => {
     await all
     const finished = finish()
     for (const { confirm } of published) confirm()
-    expect(await finished).toEqual([{ execution: EXECUTION, parts: 10, rows: 40 }])
+    expect(await finished).toEqual([{ execution: EXECUTION, parts: 20, rows: 80 }])
   })
 
   it('ends a handler that emits for ever without awaiting, and says so', async () => {
@@ -164,7 +178,7 @@ describe('back-pressure', () => {
       for (;;) void emit([quarter('x')])
     }
     expect(endless).toThrow(code('EMIT_NOT_AWAITED'))
-    expect(published).toHaveLength(4)
+    expect(published).toHaveLength(5)
     expect(() => emit([])).toThrow('await emit(rows)')
     await expect(finish()).rejects.toEqual(code('EMIT_NOT_AWAITED'))
   })
