@@ -16,6 +16,8 @@ export const ROWS_CONTENT_TYPE = 'application/zstd'
 export const MAX_ROW_BYTES = 1024 * 1024
 /** A part is closed when it holds so many bytes of NDJSON: 256 KiB. */
 export const PART_BYTES = 256 * 1024
+/** Memory that most parts fit in when they are unpacked: taken at once, and not in sixteen pieces that are then copied. */
+const UNPACKED_BYTES = PART_BYTES + 16 * 1024
 /** The most that a part may hold: the row that closes it may be of any allowed size. */
 const MAX_PART_BYTES = PART_BYTES + MAX_ROW_BYTES + 1
 
@@ -119,7 +121,7 @@ export function compressRows(text: Uint8Array): Buffer {
  */
 export function unpackRows(data: Uint8Array): Buffer {
   try {
-    return zstdDecompressSync(data, { maxOutputLength: MAX_PART_BYTES })
+    return zstdDecompressSync(data, { maxOutputLength: MAX_PART_BYTES, chunkSize: UNPACKED_BYTES })
   } catch (error) {
     const text = `A part of rows cannot be decompressed: ${(error as Error).message}.`
     throw new NonRetryableError('MESSAGE_INVALID', text, { cause: error })
