@@ -37,8 +37,8 @@ RUN chmod +x packages/cli/src/main.ts \
     && ln -s ../../packages/core ../../packages/testkit ../../apps/example node_modules/@blockmill/
 # The user `node`, as a number: Kubernetes cannot tell of a name that it is not root, and starts no pod that must not be.
 USER 1000:1000
-# No shell and no npm in between: Node itself gets the signals.
-ENTRYPOINT ["node", "/app/packages/cli/src/main.ts"]
+# No shell and no npm in between: Node itself gets the signals. The first line of the file has the flags for Node.
+ENTRYPOINT ["/app/packages/cli/src/main.ts"]
 CMD ["--help"]
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --start-interval=1s --retries=3 \
     CMD ["bash", "/app/deploy/healthcheck.sh"]

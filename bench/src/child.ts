@@ -2,6 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
 
+/** Flags of Node that the command `blockmill` gives to itself: its first line has them. */
+const NODE_FLAGS = ['--max-semi-space-size=8']
+
 /** A process of a benchmark, started from a file beside this one. */
 export interface Child {
   readonly pid: number
@@ -13,7 +16,7 @@ export interface Child {
 
 /** Starts a process with settings, and resolves when it says that it is ready. */
 export async function startChild(file: string, settings: object): Promise<Child> {
-  const child = fork(path.join(import.meta.dirname, file), [JSON.stringify(settings)])
+  const child = fork(path.join(import.meta.dirname, file), [JSON.stringify(settings)], { execArgv: NODE_FLAGS })
   const exited = once(child, 'exit')
   const message = async (type: string): Promise<void> => {
     const failed = exited.then(([status]) => {
