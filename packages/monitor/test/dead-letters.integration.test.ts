@@ -1,76 +1,35 @@
 import {
-  type Broker,
-  createMetrics,
   createSilentLogger,
-  type Database,
   type JsonObject,
-  openDatabase,
   TASK_MESSAGE_TYPE,
   type TaskMessage,
   taskMessageCodec,
 } from '@blockmill/core'
-import { testDatabase } from '@blockmill/testkit/vitest'
-import type { FastifyInstance } from 'fastify'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 
-import { createApp } from '../src/http/app.ts'
 import { createDeadLetterRecorder } from '../src/recorder/dead-letter-recorder.ts'
 import { createStorage } from '../src/recorder/storage.ts'
-import { createFakeBroker, type FakeBroker } from './fake-broker.ts'
+import { createFakeBroker } from './fake-broker.ts'
 import { idOfBlock, type Message, taskMessage } from './message-arbitraries.ts'
-import { migrateTemplate } from './migrate-template.ts'
+import { testApi, testApiBroker } from './test-api.ts'
 
 const logger = createSilentLogger()
 const now = () => new Date('2026-02-01T00:00:00.000Z')
-const { url } = testDatabase({ migrate: migrateTemplate })
+const broker = testApiBroker()
+const api = testApi(() => ({ broker: broker.ports, now }))
+const { call } = api
 const UNKNOWN = '00000000-0000-8000-8000-000000000000'
 const WORK_QUEUE = 'blockmill.work.default.normal'
 
-let database: Database
-let app: FastifyInstance
-let broker: FakeBroker
-let isReady = true
-let declared: unknown[] = []
-
-beforeAll(async () => {
-  database = openDatabase({ url, logger })
-  const ports: Pick<Broker, 'topology' | 'publisher' | 'declare' | 'isReady'> = {
-    topology: createFakeBroker().topology,
-    isReady: () => isReady,
-    get publisher() {
-      return broker.publisher
-    },
-    declare: (declarations) => {
-      declared.push(declarations)
-      return Promise.resolve()
-    },
-  }
-  app = await createApp({
-    database,
-    logger,
-    broker: ports as Broker,
-    metrics: createMetrics('monitor'),
-    statistics: { latest: () => undefined },
-    now,
-    notReadyBecause: () => [],
-  })
-})
-afterAll(async () => {
-  await app.close()
-  await database.close()
-})
 beforeEach(async () => {
-  broker = createFakeBroker()
-  isReady = true
-  declared = []
-  await database.query('delete from blockmill.dead_letter')
-  await database.query('delete from blockmill.task')
+  await api.database.query('delete from blockmill.dead_letter')
+  await api.database.query('delete from blockmill.task')
 })
 
 /** Records dead letters as the monitor does, one after the other. */
 async function bury(headers: JsonObject, ...messages: readonly Message[]): Promise<void> {
   const source = createFakeBroker()
-  const storage = createStorage({ database, logger, onRetry: () => undefined })
+  const storage = createStorage({ database: api.database, logger, onRetry: () => undefined })
   const recorder = createDeadLetterRecorder({ broker: source, storage, logger, now: () => now().getTime() })
   await recorder.start()
   for (const message of messages) {
@@ -81,16 +40,6 @@ async function bury(headers: JsonObject, ...messages: readonly Message[]): Promi
 }
 
 const died = (reason: string) => ({ 'x-blockmill-reason': reason, 'x-blockmill-queue': WORK_QUEUE })
-
-async function call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object) {
-  const response = await app.inject({
-    method,
-    url: `/api/v1${path}`,
-    headers: { host: '127.0.0.1:8080' },
-    ...(body && { payload: body }),
-  })
-  return { status: response.statusCode, body: response.body === '' ? undefined : response.json() }
-}
 
 async function theLetter(): Promise<string> {
   const { body } = await call('GET', '/dead')
@@ -105,7 +54,7 @@ function publishedTasks(): TaskMessage[] {
 describe('GET /api/v1/dead', () => {
   it('pages through all letters once, the last first, also those of one moment', async () => {
     await bury(died('unknown_task'), ...[1, 2, 3, 4, 5].map((block) => taskMessage([block])))
-    await database.query(
+    await api.database.query(
       `update blockmill.dead_letter set received_at = '2026-01-01T00:00:00.000123Z' where task_id <> $1`,
       [idOfBlock(5)],
     )
@@ -204,7 +153,7 @@ describe('POST /api/v1/dead/:id/replay', () => {
         scheduledAt: now().toISOString(),
       }),
     ])
-    expect(declared).toHaveLength(1)
+    expect(broker.declared).toHaveLength(1)
     expect(await call('POST', `/dead/${id}/replay`)).toMatchObject({ status: 404 })
     expect(broker.published).toHaveLength(1)
   })
@@ -228,7 +177,7 @@ describe('POST /api/v1/dead/:id/replay', () => {
 
   it('answers 409 when the task has succeeded since', async () => {
     await bury(died('unknown_task'), taskMessage([1]))
-    await database.query(`update blockmill.task set status = 'succeeded', generation = 5`)
+    await api.database.query(`update blockmill.task set status = 'succeeded', generation = 5`)
     const { status, body } = await call('POST', `/dead/${await theLetter()}/replay`)
     expect(status).toBe(409)
     expect(body.detail).toContain('run again since')
@@ -239,7 +188,7 @@ describe('POST /api/v1/dead/:id/replay', () => {
     expect(await call('POST', `/dead/${UNKNOWN}/replay`)).toMatchObject({ status: 404 })
     await bury(died('unknown_task'), taskMessage([1]))
     const id = await theLetter()
-    isReady = false
+    broker.isReady = false
     expect(await call('POST', `/dead/${id}/replay`)).toMatchObject({ status: 503 })
     expect(await theLetter()).toBe(id)
   })

@@ -1,65 +1,20 @@
-import {
-  type Broker,
-  createMetrics,
-  createSilentLogger,
-  type Database,
-  openDatabase,
-  taskMessageCodec,
-} from '@blockmill/core'
-import { testDatabase } from '@blockmill/testkit/vitest'
-import type { FastifyInstance } from 'fastify'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { taskMessageCodec } from '@blockmill/core'
+import { beforeEach, describe, expect, it } from 'vitest'
 
-import { createApp } from '../src/http/app.ts'
-import { messageRecords } from '../src/recorder/message-records.ts'
-import { foldBatch } from '../src/recorder/records.ts'
-import { storeRecords } from '../src/recorder/store-records.ts'
-import { createFakeBroker, type FakeBroker } from './fake-broker.ts'
-import { migrateTemplate } from './migrate-template.ts'
+import { testApi, testApiBroker } from './test-api.ts'
 
-const logger = createSilentLogger()
 const now = () => new Date('2026-02-01T00:00:00.000Z')
-const { url } = testDatabase({ migrate: migrateTemplate })
+const broker = testApiBroker()
+const api = testApi(() => ({ broker: broker.ports, now }))
+const { record } = api
 
-let database: Database
-let app: FastifyInstance
-let broker: FakeBroker
-let isReady = true
-
-beforeAll(async () => {
-  database = openDatabase({ url, logger })
-  const ports: Pick<Broker, 'topology' | 'publisher' | 'declare' | 'isReady' | 'depth'> = {
-    topology: createFakeBroker().topology,
-    isReady: () => isReady,
-    get publisher() {
-      return broker.publisher
-    },
-    declare: () => Promise.resolve(),
-    depth: async (queue) => (queue.includes('.nowhere.') ? undefined : { messages: 0, consumers: 1 }),
-  }
-  app = await createApp({
-    database,
-    logger,
-    broker: ports as Broker,
-    metrics: createMetrics('monitor'),
-    statistics: { latest: () => undefined },
-    now,
-    notReadyBecause: () => [],
-  })
-})
-afterAll(async () => {
-  await app.close()
-  await database.close()
-})
 beforeEach(async () => {
-  broker = createFakeBroker()
-  isReady = true
-  for (const table of ['task', 'unique_task', 'chain']) await database.query(`delete from blockmill.${table}`)
+  for (const table of ['task', 'unique_task', 'chain']) await api.database.query(`delete from blockmill.${table}`)
 })
 
-async function enqueue(body: object) {
+async function enqueue(task: object) {
   const headers = { host: '127.0.0.1:8080' }
-  const response = await app.inject({ method: 'POST', url: '/api/v1/tasks', headers, payload: body })
+  const response = await api.app.inject({ method: 'POST', url: '/api/v1/tasks', headers, payload: task })
   return { status: response.statusCode, body: response.json(), location: response.headers.location }
 }
 
@@ -86,7 +41,7 @@ describe('POST /api/v1/tasks', () => {
       location: `/api/v1/tasks/${body.id}`,
     })
     expect(broker.published[0]?.message).toMatchObject({
-      exchange: broker.topology.exchanges.tasks,
+      exchange: broker.ports.topology.exchanges.tasks,
       routingKey: 'task.high-priority.high',
     })
     expect(messages()).toEqual([
@@ -108,16 +63,14 @@ describe('POST /api/v1/tasks', () => {
         items: [{ id: body.id, block: { number: 12, hash: '0xab' }, args: { netuid: 1 } }],
       },
     ])
-    await database.query(`insert into blockmill.chain (id, genesis_hash) values ('finney', '0x1')`)
-    for (const { message } of broker.published) {
-      await storeRecords(database, foldBatch([messageRecords(message.type, message.body)]))
-    }
-    const task = await app.inject({ url: location ?? '', headers: { host: '127.0.0.1:8080' } })
+    await api.database.query(`insert into blockmill.chain (id, genesis_hash) values ('finney', '0x1')`)
+    await record(...broker.published.map(({ message: { type, body: bytes } }) => ({ type, body: bytes })))
+    const task = await api.app.inject({ url: location ?? '', headers: { host: '127.0.0.1:8080' } })
     expect(task.json()).toMatchObject({ id: body.id, status: 'scheduled', cause: 'manual' })
   })
 
   it('answers 200 with the same id while a unique task is live, and starts one of many at once', async () => {
-    await database.query(`insert into blockmill.chain (id, genesis_hash) values ('finney', '0x1')`)
+    await api.database.query(`insert into blockmill.chain (id, genesis_hash) values ('finney', '0x1')`)
     const answers = await Promise.all([1, 2, 3].map(() => enqueue({ name: 'note', args: { a: 1 } })))
     expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 200, 201])
     expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1)
@@ -130,7 +83,7 @@ describe('POST /api/v1/tasks', () => {
   it('needs the chain where the record has none, or several', async () => {
     const missing = { status: 400, body: { errors: [{ field: 'chain' }] } }
     expect(await enqueue({ name: 'note' })).toMatchObject(missing)
-    await database.query(`insert into blockmill.chain (id, genesis_hash) values ('a', '0x1'), ('b', '0x2')`)
+    await api.database.query(`insert into blockmill.chain (id, genesis_hash) values ('a', '0x1'), ('b', '0x2')`)
     expect(await enqueue({ name: 'note' })).toMatchObject(missing)
   })
 
@@ -163,7 +116,7 @@ describe('POST /api/v1/tasks', () => {
     expect(large).toMatchObject({ status: 413, body: { detail: expect.stringContaining('65536') } })
     const nowhere = await enqueue({ name: 'note', chain: 'dev', queue: 'nowhere' })
     expect(nowhere).toMatchObject({ status: 409, body: { detail: expect.stringContaining('nowhere') } })
-    isReady = false
+    broker.isReady = false
     expect(await enqueue({ name: 'note', chain: 'dev' })).toMatchObject({ status: 503 })
     expect(broker.published).toEqual([])
   })

@@ -1,31 +1,14 @@
-import { createMetrics, createSilentLogger, type Database, openDatabase, type TaskEvent } from '@blockmill/core'
-import { testDatabase } from '@blockmill/testkit/vitest'
-import type { FastifyInstance } from 'fastify'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type TaskEvent } from '@blockmill/core'
+import { beforeAll, describe, expect, it } from 'vitest'
 
 import { readFailures } from '../src/failures/failure-groups.ts'
-import { createApp } from '../src/http/app.ts'
-import { messageRecords } from '../src/recorder/message-records.ts'
-import { foldBatch } from '../src/recorder/records.ts'
-import { storeRecords } from '../src/recorder/store-records.ts'
-import { eventBase, eventMessage, idOfBlock, type Message, succeeded, taskMessage } from './message-arbitraries.ts'
-import { migrateTemplate } from './migrate-template.ts'
+import { eventBase, eventMessage, idOfBlock, succeeded, taskMessage } from './message-arbitraries.ts'
+import { testApi } from './test-api.ts'
 
-const logger = createSilentLogger()
-const { url } = testDatabase({ migrate: migrateTemplate })
+const api = testApi()
+const { record, call } = api
 
-let database: Database
-let app: FastifyInstance
 beforeAll(async () => {
-  database = openDatabase({ url, logger })
-  app = await createApp({
-    database,
-    logger,
-    metrics: createMetrics('monitor'),
-    statistics: { latest: () => undefined },
-    now: () => new Date(),
-    notReadyBecause: () => [],
-  })
   await record(
     taskMessage([1, 2, 3, 4, 5]),
     eventMessage([
@@ -39,14 +22,6 @@ beforeAll(async () => {
     ]),
   )
 })
-afterAll(async () => {
-  await app.close()
-  await database.close()
-})
-
-async function record(...messages: readonly Message[]): Promise<void> {
-  await storeRecords(database, foldBatch(messages.map(({ type, body }) => messageRecords(type, body))))
-}
 
 function failure(block: number, message: string, file: string, second: number) {
   return {
@@ -72,10 +47,7 @@ function retrying(block: number, message: string, file: string, second: number):
   }
 }
 
-async function get(path: string) {
-  const response = await app.inject({ url: `/api/v1${path}`, headers: { host: '127.0.0.1:8080' } })
-  return { status: response.statusCode, body: response.json() }
-}
+const get = (path: string) => call('GET', path)
 
 describe('GET /api/v1/failures', () => {
   it('groups tasks that failed in the same way, the latest first, without those that have succeeded since', async () => {
@@ -112,7 +84,7 @@ describe('GET /api/v1/failures', () => {
   })
 
   it('counts so many tasks of a group and no more, and says so', async () => {
-    const { groups } = await readFailures(database.query, { task: 'test-task', limit: 2 }, 4)
+    const { groups } = await readFailures(api.database.query, { task: 'test-task', limit: 2 }, 4)
     expect(groups).toMatchObject([{ count: 2, isCountCut: true }, { count: 1 }])
     expect(groups[1]).not.toHaveProperty('isCountCut')
     expect(groups[0]).toMatchObject({ firstSeen: new Date('2026-01-01T00:00:01Z'), example: { id: idOfBlock(4) } })
@@ -135,7 +107,7 @@ describe('GET /api/v1/failures', () => {
       { count: 1, chains: ['second'], example: { id: idOfBlock(90) } },
     ])
     expect((await groups('since=2026-01-01T00:00:02.000Z'))[0]).toMatchObject({ count: 2, chains: ['dev'] })
-    await database.query('delete from blockmill.task where id = $1', [idOfBlock(90)])
+    await api.database.query('delete from blockmill.task where id = $1', [idOfBlock(90)])
   })
 
   it.each([

@@ -1,46 +1,24 @@
-import type { FastifyInstance } from 'fastify'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 
-import { argsHash, createMetrics, createSilentLogger, type Database, openDatabase, taskId } from '@blockmill/core'
-import { testDatabase } from '@blockmill/testkit/vitest'
+import { argsHash, taskId } from '@blockmill/core'
 
-import { createApp } from '../src/http/app.ts'
 import { readOpenBlocks } from '../src/http/open-blocks.ts'
-import { migrateTemplate } from './migrate-template.ts'
+import { testApi } from './test-api.ts'
 
-const logger = createSilentLogger()
-const { url } = testDatabase({ migrate: migrateTemplate })
+const api = testApi()
 const ARGS = { netuid: 1 }
 const HASH = argsHash(ARGS)
 
-let database: Database
-let app: FastifyInstance
-
-beforeAll(async () => {
-  database = openDatabase({ url, logger })
-  app = await createApp({
-    database,
-    logger,
-    metrics: createMetrics('monitor'),
-    statistics: { latest: () => undefined },
-    now: () => new Date(),
-    notReadyBecause: () => [],
-  })
-})
-afterAll(async () => {
-  await app.close()
-  await database.close()
-})
-beforeEach(() => database.query('truncate blockmill.coverage, blockmill.task, blockmill.chain'))
+beforeEach(() => api.database.query('truncate blockmill.coverage, blockmill.task, blockmill.chain'))
 
 async function get(path: string) {
-  const response = await app.inject({ url: path, headers: { host: '127.0.0.1' } })
+  const response = await api.app.inject({ url: path, headers: { host: '127.0.0.1' } })
   return { status: response.statusCode, body: response.json() }
 }
 
 /** Coverage of `task` with `ARGS`. */
 async function cover(task: string, evaluated: string, { start = 0, chain = 'dev', head = 'finalized' } = {}) {
-  await database.query(
+  await api.database.query(
     `insert into blockmill.coverage (chain, task, args_hash, head, args, start_block, evaluated)
      values ($1, $2, $3, $4, $5, $6, $7)`,
     [chain, task, HASH, head, JSON.stringify(ARGS), start, evaluated],
@@ -49,7 +27,7 @@ async function cover(task: string, evaluated: string, { start = 0, chain = 'dev'
 
 async function record(task: string, status: string, blocks: readonly number[]): Promise<void> {
   const ids = blocks.map((number) => taskId({ chain: 'dev', task, args: ARGS, block: { number } }))
-  await database.query(
+  await api.database.query(
     `insert into blockmill.task (id, chain, name, block_number, args, args_hash, status, attempt, postpones, changed_at)
      select id, 'dev', $1, block, $2, $3, $4, 1, 0, now() from unnest($5::uuid[], $6::bigint[]) as one (id, block)`,
     [task, JSON.stringify(ARGS), HASH, status, ids, blocks],
@@ -115,7 +93,7 @@ describe('GET /api/v1/gaps', () => {
   it('takes no block for missing whose task was pruned', async () => {
     await cover('a', '{[1,101)}', { start: 1 })
     await record('a', 'succeeded', blocks(1, 100))
-    await database.query(`delete from blockmill.task where block_number <= 90`)
+    await api.database.query(`delete from blockmill.task where block_number <= 90`)
     expect((await get('/api/v1/gaps')).body.gaps[0]).toMatchObject({
       evaluatedCount: 100,
       missing: none,
@@ -139,10 +117,10 @@ describe('GET /api/v1/gaps', () => {
     await cover('stuck', '{[10,100)}', { start: 10 })
     await cover('never-ran', '{}', { start: 50 })
     await cover('on-latest', '{[10,100)}', { start: 10, head: 'latest' })
-    await database.query(`update blockmill.coverage set updated_at = now() - interval '1 minute'`)
+    await api.database.query(`update blockmill.coverage set updated_at = now() - interval '1 minute'`)
     await cover('working', '{[10,100)}', { start: 10 })
     await cover('elsewhere', '{[10,100)}', { start: 10, chain: 'other' })
-    await database.query(
+    await api.database.query(
       `insert into blockmill.chain (id, genesis_hash, finalized_number, latest_number, heads_at) values ('dev', '0x', 120, 125, now())`,
     )
     const { gaps } = (await get('/api/v1/gaps')).body
@@ -163,7 +141,7 @@ describe('GET /api/v1/gaps', () => {
   })
 
   it('counts all and lists a hundred ranges, the lowest, where there are more', async () => {
-    await database.query(
+    await api.database.query(
       `insert into blockmill.coverage (chain, task, args_hash, head, args, start_block, evaluated)
        select 'dev', 'pattern', $1, 'finalized', $2, 0, range_agg(int8range(n * 2, n * 2 + 1)) from generate_series(0, 4999) n`,
       [HASH, JSON.stringify(ARGS)],
@@ -185,7 +163,7 @@ describe('GET /api/v1/gaps', () => {
   it('shows a run of blocks as one range, however long it is, and counts a block with several hashes once', async () => {
     await cover('a', '{[0,10000)}')
     await record('a', 'failed', blocks(1_000, 5_999))
-    await database.query(
+    await api.database.query(
       `insert into blockmill.task (id, chain, name, block_number, args, args_hash, status, attempt, postpones, changed_at)
        select gen_random_uuid(), chain, name, block_number, args, args_hash, status, 1, 0, now() from blockmill.task
        where block_number in (1000, 2000, 5999)`,
@@ -203,7 +181,7 @@ describe('GET /api/v1/gaps', () => {
     await cover('a', '{[0,10)}', { chain: 'other' })
     await record('a', 'failed', [3])
     await record('b', 'failed', [4])
-    await database.query(
+    await api.database.query(
       `insert into blockmill.task (id, chain, name, args, args_hash, status, attempt, postpones, changed_at, range_from, range_to)
        values (gen_random_uuid(), 'dev', 'a', $1, $2, 'failed', 1, 0, now(), null, null),
          (gen_random_uuid(), 'dev', 'a', $1, $2, 'scheduled', 1, 0, now(), 0, 999)`,
@@ -226,13 +204,13 @@ describe('GET /api/v1/gaps', () => {
     await record('b', 'failed', [3])
     await record('elsewhere', 'running', [50])
     await record('a', 'running', blocks(100, 119))
-    const openBlocks = await readOpenBlocks(database.query, [a, b], {}, 10)
+    const openBlocks = await readOpenBlocks(api.database.query, [a, b], {}, 10)
     expect(openBlocks(a)).toEqual({
       failed: { count: 5, ranges: [{ from: 0, to: 4 }], isCut: true, isCountCut: true },
       unfinished: { count: 9, ranges: [{ from: 100, to: 108 }], isCut: true, isCountCut: true },
     })
     expect(openBlocks(b).failed).toEqual({ count: 1, ranges: [{ from: 3, to: 3 }], isCut: false })
-    const further = await readOpenBlocks(database.query, [a], { from: 115, to: 200 }, 10)
+    const further = await readOpenBlocks(api.database.query, [a], { from: 115, to: 200 }, 10)
     expect(further(a)).toEqual({
       failed: none,
       unfinished: { count: 5, ranges: [{ from: 115, to: 119 }], isCut: false },

@@ -1,70 +1,19 @@
-import {
-  type Broker,
-  controlMessageCodec,
-  createMetrics,
-  createSilentLogger,
-  type Database,
-  openDatabase,
-  type TaskMessage,
-  taskMessageCodec,
-} from '@blockmill/core'
-import { testDatabase } from '@blockmill/testkit/vitest'
-import type { FastifyInstance } from 'fastify'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { controlMessageCodec, type TaskMessage, taskMessageCodec } from '@blockmill/core'
+import { beforeEach, describe, expect, it } from 'vitest'
 
-import { createApp } from '../src/http/app.ts'
-import { messageRecords } from '../src/recorder/message-records.ts'
-import { foldBatch } from '../src/recorder/records.ts'
-import { storeRecords } from '../src/recorder/store-records.ts'
-import { createFakeBroker, type FakeBroker } from './fake-broker.ts'
-import { eventBase, eventMessage, idOfBlock, type Message, succeeded, taskMessage } from './message-arbitraries.ts'
-import { migrateTemplate } from './migrate-template.ts'
+import { eventBase, eventMessage, idOfBlock, succeeded, taskMessage } from './message-arbitraries.ts'
+import { testApi, testApiBroker } from './test-api.ts'
 
-const logger = createSilentLogger()
 const now = () => new Date('2026-02-01T00:00:00.000Z')
-const { url } = testDatabase({ migrate: migrateTemplate })
+const broker = testApiBroker()
+const api = testApi(() => ({ broker: broker.ports, now }))
+const { record, call } = api
 const UNKNOWN = '00000000-0000-8000-8000-000000000000'
 const [WAITING, FAILED, SUCCEEDED] = [idOfBlock(1), idOfBlock(2), idOfBlock(3)]
 
-let database: Database
-let app: FastifyInstance
-let broker: FakeBroker
-let isReady = true
-let publishing: Promise<void> | undefined
-
-beforeAll(async () => {
-  database = openDatabase({ url, logger })
-  const ports: Pick<Broker, 'topology' | 'publisher' | 'declare' | 'isReady'> = {
-    topology: createFakeBroker().topology,
-    isReady: () => isReady,
-    get publisher() {
-      return {
-        ...broker.publisher,
-        publish: async (message) => publishing ?? broker.publisher.publish(message),
-      } as Broker['publisher']
-    },
-    declare: () => Promise.resolve(),
-  }
-  app = await createApp({
-    database,
-    logger,
-    broker: ports as Broker,
-    metrics: createMetrics('monitor'),
-    statistics: { latest: () => undefined },
-    now,
-    notReadyBecause: () => [],
-  })
-})
-afterAll(async () => {
-  await app.close()
-  await database.close()
-})
 beforeEach(async () => {
-  broker = createFakeBroker()
-  isReady = true
-  publishing = undefined
   for (const table of ['task', 'task_attempt', 'unique_task', 'cancel_request']) {
-    await database.query(`delete from blockmill.${table}`)
+    await api.database.query(`delete from blockmill.${table}`)
   }
   await record(taskMessage([1, 2, 3]), eventMessage([failed(2), succeeded(3)]))
 })
@@ -77,20 +26,6 @@ function failed(block: number) {
     error: { name: 'Error', message: 'no', classes: ['Error'] },
     reason: 'exhausted' as const,
   }
-}
-
-async function record(...messages: readonly Message[]): Promise<void> {
-  await storeRecords(database, foldBatch(messages.map(({ type, body }) => messageRecords(type, body))))
-}
-
-async function call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object) {
-  const response = await app.inject({
-    method,
-    url: `/api/v1${path}`,
-    headers: { host: '127.0.0.1:8080' },
-    ...(body && { payload: body }),
-  })
-  return { status: response.statusCode, body: response.body === '' ? undefined : response.json() }
 }
 
 function publishedTasks(): TaskMessage[] {
@@ -123,7 +58,10 @@ describe('POST /api/v1/tasks/:id/retry', () => {
       items: [{ id: FAILED, block: { number: 2 }, args: { netuid: 1 } }],
     })
     const [published] = broker.published
-    expect(published?.message).toMatchObject({ exchange: broker.topology.exchanges.tasks, type: 'blockmill.task.v1' })
+    expect(published?.message).toMatchObject({
+      exchange: broker.ports.topology.exchanges.tasks,
+      type: 'blockmill.task.v1',
+    })
     await record({ type: published?.message.type ?? '', body: published?.message.body ?? Buffer.of() })
     const { body } = await call('GET', `/tasks/${FAILED}`)
     expect(body).toMatchObject({ status: 'scheduled', cause: 'replay', generation: now().getTime() })
@@ -142,10 +80,10 @@ describe('POST /api/v1/tasks/:id/retry', () => {
   })
 
   it('is free to be ordered again when the broker refused it', async () => {
-    publishing = Promise.reject(Object.assign(new Error('no'), {}))
-    publishing.catch(() => undefined)
+    broker.publishing = Promise.reject(Object.assign(new Error('no'), {}))
+    broker.publishing.catch(() => undefined)
     expect((await call('POST', `/tasks/${FAILED}/retry`)).status).toBe(500)
-    publishing = undefined
+    broker.publishing = undefined
     expect((await call('POST', `/tasks/${FAILED}/retry`)).status).toBe(202)
   })
 
@@ -182,21 +120,21 @@ describe('POST /api/v1/tasks/:id/cancel', () => {
       taskIds: [WAITING],
       by: 'api 127.0.0.1',
     })
-    expect(await database.query('select task_id from blockmill.cancel_request')).toEqual([{ task_id: WAITING }])
+    expect(await api.database.query('select task_id from blockmill.cancel_request')).toEqual([{ task_id: WAITING }])
   })
 })
 
 describe('DELETE /api/v1/tasks/:id', () => {
   it('deletes a task with its attempts and its claim, and needs no broker', async () => {
-    await database.query(
+    await api.database.query(
       `insert into blockmill.unique_task (task_id, chain, name, args_hash, generation) values ($1, 'dev', 'a', 'b', 0)`,
       [FAILED],
     )
-    isReady = false
+    broker.isReady = false
     expect(await call('DELETE', `/tasks/${FAILED}`)).toEqual({ status: 204, body: undefined })
     expect(await call('GET', `/tasks/${FAILED}`)).toMatchObject({ status: 404 })
-    expect(await database.query('select from blockmill.task_attempt')).toEqual([])
-    expect(await database.query('select from blockmill.unique_task')).toEqual([])
+    expect(await api.database.query('select from blockmill.task_attempt')).toEqual([])
+    expect(await api.database.query('select from blockmill.unique_task')).toEqual([])
   })
 
   it('does not delete a task that was started again a moment ago', async () => {
@@ -236,7 +174,7 @@ describe('what is ordered of one task', () => {
   })
 
   it('is refused while the broker takes no messages', async () => {
-    isReady = false
+    broker.isReady = false
     expect(await call('POST', `/tasks/${FAILED}/retry`)).toMatchObject({ status: 503 })
     expect(await call('POST', `/tasks/${WAITING}/cancel`)).toMatchObject({ status: 503 })
     expect(await call('POST', '/tasks/actions', { action: 'retry', ids: [FAILED] })).toMatchObject({ status: 503 })
@@ -265,7 +203,7 @@ describe('POST /api/v1/tasks/actions', () => {
     expect(dryRun).toEqual({ status: 200, body: { total: 1_200 } })
     const { body } = await call('POST', '/tasks/actions', { action: 'delete', filter, limit: 1_100 })
     expect(await ended(body)).toMatchObject({ state: 'completed', total: 1_100, done: 1_100 })
-    const left = await database.query('select from blockmill.task where block_number >= 1000')
+    const left = await api.database.query('select from blockmill.task where block_number >= 1000')
     expect(left).toHaveLength(100)
     expect(await statusOf(WAITING)).toBe('scheduled')
   })
@@ -293,7 +231,7 @@ describe('POST /api/v1/tasks/actions', () => {
       await record(taskMessage(some), eventMessage(some.map(failed)))
     }
     const hold = Promise.withResolvers<void>()
-    publishing = hold.promise
+    broker.publishing = hold.promise
     const { body } = await call('POST', '/tasks/actions', { action: 'retry', filter: { blockFrom: 1_000 } })
     expect(await call('POST', `/operations/${body.id}/cancel`)).toMatchObject({ status: 202 })
     hold.resolve()
@@ -305,7 +243,7 @@ describe('POST /api/v1/tasks/actions', () => {
 
   it('runs four operations at once, and no more', async () => {
     const hold = Promise.withResolvers<void>()
-    publishing = hold.promise
+    broker.publishing = hold.promise
     const order = () => call('POST', '/tasks/actions', { action: 'cancel', ids: [WAITING] })
     const answers = [await order(), await order(), await order(), await order(), await order()]
     expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 409])
@@ -315,8 +253,8 @@ describe('POST /api/v1/tasks/actions', () => {
   })
 
   it('says why an operation has failed', async () => {
-    publishing = Promise.reject(new Error('the broker has gone'))
-    publishing.catch(() => undefined)
+    broker.publishing = Promise.reject(new Error('the broker has gone'))
+    broker.publishing.catch(() => undefined)
     const { body } = await call('POST', '/tasks/actions', { action: 'retry', ids: [FAILED] })
     expect(await ended(body)).toMatchObject({ state: 'failed', error: 'the broker has gone', done: 0 })
   })

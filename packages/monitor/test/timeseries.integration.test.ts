@@ -1,53 +1,21 @@
-import { createMetrics, createSilentLogger, type Database, openDatabase } from '@blockmill/core'
-import { testDatabase } from '@blockmill/testkit/vitest'
-import type { FastifyInstance } from 'fastify'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 
-import { createApp } from '../src/http/app.ts'
-import { messageRecords } from '../src/recorder/message-records.ts'
-import { foldBatch } from '../src/recorder/records.ts'
-import { storeRecords } from '../src/recorder/store-records.ts'
 import { pruneRates } from '../src/statistics/rates.ts'
 import { sampleCounts, sumDifferences } from '../src/statistics/samples.ts'
-import { eventBase, eventMessage, type Message, succeeded, taskMessage } from './message-arbitraries.ts'
-import { migrateTemplate } from './migrate-template.ts'
+import { eventBase, eventMessage, succeeded, taskMessage } from './message-arbitraries.ts'
+import { testApi } from './test-api.ts'
 
-const logger = createSilentLogger()
 const now = () => new Date('2026-01-01T01:00:30.000Z')
-const { url } = testDatabase({ migrate: migrateTemplate })
+const api = testApi(() => ({ now }))
+const { record, call } = api
 
-let database: Database
-let app: FastifyInstance
-beforeAll(async () => {
-  database = openDatabase({ url, logger })
-  app = await createApp({
-    database,
-    logger,
-    metrics: createMetrics('monitor'),
-    statistics: { latest: () => undefined },
-    now,
-    notReadyBecause: () => [],
-  })
-})
-afterAll(async () => {
-  await app.close()
-  await database.close()
-})
 beforeEach(async () => {
   for (const table of ['task', 'task_attempt', 'task_count', 'task_rate']) {
-    await database.query(`delete from blockmill.${table}`)
+    await api.database.query(`delete from blockmill.${table}`)
   }
 })
 
-async function record(...messages: readonly Message[]): Promise<void> {
-  await storeRecords(database, foldBatch(messages.map(({ type, body }) => messageRecords(type, body))))
-}
-
-async function timeseries(query: string) {
-  const headers = { host: '127.0.0.1:8080' }
-  const response = await app.inject({ url: `/api/v1/stats/timeseries?${query}`, headers })
-  return { status: response.statusCode, body: response.json() }
-}
+const timeseries = (query: string) => call('GET', `/stats/timeseries?${query}`)
 
 const ended = (block: number, at: string) => ({ ...succeeded(block), at: `2026-01-01T00:${at}.000Z` })
 const failed = (block: number, at: string) => ({
@@ -72,7 +40,7 @@ describe('GET /api/v1/stats/timeseries', () => {
     for (const order of [told, told.toReversed(), [...told, ...told]]) {
       for (const message of order) {
         await record(message)
-        await sumDifferences(database.query)
+        await sumDifferences(api.database.query)
       }
       const { status, body } = await timeseries(FIVE_MINUTES)
       expect(status).toBe(200)
@@ -84,26 +52,26 @@ describe('GET /api/v1/stats/timeseries', () => {
         isComplete: true,
       })
       for (const table of ['task', 'task_attempt', 'task_count', 'task_rate']) {
-        await database.query(`delete from blockmill.${table}`)
+        await api.database.query(`delete from blockmill.${table}`)
       }
     }
   })
 
   it('shows what was not added up yet, with what was, and leaves the totals right', async () => {
     await record(...told.slice(0, 3))
-    await sumDifferences(database.query)
-    await Promise.all([sumDifferences(database.query), record(...told.slice(3))])
+    await sumDifferences(api.database.query)
+    await Promise.all([sumDifferences(api.database.query), record(...told.slice(3))])
     expect((await timeseries(FIVE_MINUTES)).body.series).toMatchObject([{ counts: EXPECTED }])
-    const { tasks } = await sampleCounts(database.query)
+    const { tasks } = await sampleCounts(api.database.query)
     expect(tasks).toMatchObject([{ name: 'test-task', counts: { succeeded: 4, failed: 1, scheduled: 0 } }])
   })
 
   it('keeps the ends of tasks that are deleted', async () => {
     await record(...told)
-    await database.query('delete from blockmill.task')
-    await sumDifferences(database.query)
+    await api.database.query('delete from blockmill.task')
+    await sumDifferences(api.database.query)
     expect((await timeseries(FIVE_MINUTES)).body.series).toMatchObject([{ counts: EXPECTED }])
-    expect((await sampleCounts(database.query)).tasks).toEqual([])
+    expect((await sampleCounts(api.database.query)).tasks).toEqual([])
   })
 
   it('tells groups apart, the most frequent first, and filters', async () => {
@@ -125,7 +93,7 @@ describe('GET /api/v1/stats/timeseries', () => {
 
   it('takes longer steps, whole ones, and by default the last hour in minutes', async () => {
     await record(...told)
-    await sumDifferences(database.query)
+    await sumDifferences(api.database.query)
     const { body } = await timeseries('from=2026-01-01T00:07:00Z&to=2026-01-01T00:14:00Z&step=300')
     expect(body).toMatchObject({ from: '2026-01-01T00:05:00.000Z', to: '2026-01-01T00:15:00.000Z' })
     expect(body.series[0].counts.succeeded).toEqual([0, 4])
@@ -139,16 +107,16 @@ describe('GET /api/v1/stats/timeseries', () => {
 
   it('keeps minutes for two days, and longer steps for longer', async () => {
     await record(...told)
-    await sumDifferences(database.query)
-    await pruneRates(database.query, new Date('2026-01-04T00:00:00Z'))
+    await sumDifferences(api.database.query)
+    await pruneRates(api.database.query, new Date('2026-01-04T00:00:00Z'))
     const kept = async () =>
       (
-        await database.query<{ step: number }>(
+        await api.database.query<{ step: number }>(
           'select distinct step_seconds as step from blockmill.task_rate order by 1',
         )
       ).map(({ step }) => step)
     expect(await kept()).toEqual([600, 3_600, 86_400])
-    await pruneRates(database.query, new Date('2026-05-04T00:00:00Z'))
+    await pruneRates(api.database.query, new Date('2026-05-04T00:00:00Z'))
     expect(await kept()).toEqual([86_400])
   })
 
