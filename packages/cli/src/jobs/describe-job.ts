@@ -30,7 +30,7 @@ export function jobsText(jobs: readonly RangeJobSummary[], which: 'all' | 'such'
   )
 }
 
-/** One job, line by line, with every block that is missing. */
+/** One job, line by line, with the blocks that are missing: the first 1,000 ranges of them. */
 export function jobText(job: RangeJobDetail): string {
   const { missing, batches } = job
   const options = [

@@ -1,7 +1,8 @@
 import type { Database } from '../database/database.ts'
 import type { RangeJobSummary } from '../job/range-job-view.ts'
 import { createRangeJobs } from '../job/range-jobs.ts'
-import { readResultBatches, type ReadResultsOptions } from '../results/read-results.ts'
+import { countLines } from '../message/rows-message.ts'
+import { type ReadResultsOptions, readResultTexts, rowsOf } from '../results/read-results.ts'
 import type { JsonObject } from '../task/json.ts'
 import { exportRows, type ExportRowsOptions } from './export-rows.ts'
 
@@ -34,15 +35,20 @@ export async function exportJob(
   const total = surveyed + job.rows
   let done = 0
 
-  async function* read(): AsyncGenerator<readonly JsonObject[], void, undefined> {
-    for await (const { rows } of readResultBatches(database, id, options)) {
-      yield rows
-      done += rows.length
+  async function* texts(): AsyncGenerator<Buffer, void, undefined> {
+    for await (const text of readResultTexts(database, id, options)) {
+      yield text
+      done += countLines(text)
       onProgress?.({ done, total })
     }
   }
 
-  const chunks = await exportRows(read, options)
+  async function* rows(): AsyncGenerator<Iterable<JsonObject>, void, undefined> {
+    for await (const text of texts()) yield rowsOf(text)
+  }
+
+  // Rows are kept as NDJSON: as such they go out as they are.
+  const chunks = options.format === 'ndjson' ? texts() : await exportRows(rows, options)
   const first = await chunks.next()
   return { job, chunks: resumed(first, chunks) }
 }

@@ -27,7 +27,7 @@ export interface ExportRowsOptions extends CsvOptions {
  * @throws NonRetryableError `EXPORT_INVALID` for rows that make no table, then or later.
  */
 export async function exportRows(
-  open: () => AsyncIterable<readonly JsonObject[]>,
+  open: () => AsyncIterable<Iterable<JsonObject>>,
   { format, columns, surveyRows, escapeFormulas }: ExportRowsOptions,
 ): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
   if (format === 'ndjson') return ndjsonChunks(open())

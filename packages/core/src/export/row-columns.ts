@@ -36,7 +36,7 @@ const KIND_BIT = { text: 1, integer: 2, number: 4, boolean: 8, json: 16 } as con
  * all rows, in none of them.
  */
 export async function surveyColumns(
-  batches: AsyncIterable<readonly JsonObject[]>,
+  batches: AsyncIterable<Iterable<JsonObject>>,
   { rows = Infinity, wanted }: SurveyOptions = {},
 ): Promise<TableColumns> {
   const kinds = new Map<string, number>()

@@ -177,7 +177,8 @@ export function readRowsMessage({ type, headers, body }: Pick<Delivery, 'type' |
 
 const NEWLINE = 0x0a
 
-function countLines(text: Buffer): number {
+/** How many rows NDJSON has. */
+export function countLines(text: Buffer): number {
   let lines = 0
   for (let at = text.indexOf(NEWLINE); at !== -1; at = text.indexOf(NEWLINE, at + 1)) lines += 1
   return lines

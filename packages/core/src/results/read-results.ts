@@ -36,7 +36,16 @@ export async function* readResults(
   job: string,
   options: ReadResultsOptions = {},
 ): AsyncGenerator<JsonObject, void, undefined> {
-  for await (const { data } of readParts(database, job, options)) yield* eachRow(data)
+  for await (const { data } of readParts(database, job, options)) yield* rowsOf(unpackRows(data))
+}
+
+/** The same as `readResults`, but the NDJSON of one part at a time; `rowsOf` has its rows. */
+export async function* readResultTexts(
+  database: Pick<Database, 'query'>,
+  job: string,
+  options: ReadResultsOptions = {},
+): AsyncGenerator<Buffer, void, undefined> {
+  for await (const { data } of readParts(database, job, options)) yield unpackRows(data)
 }
 
 /** The same as `readResults`, but as many rows at a time as one part holds: faster for those who write them in bulk. */
@@ -89,9 +98,8 @@ interface FetchedPart {
 
 const NEWLINE = 0x0a
 
-/** One row at a time, and no text of all of them, because what lives on makes the heap grow. */
-function* eachRow(data: Buffer): Generator<JsonObject, void, undefined> {
-  const text = unpackRows(data)
+/** The rows of NDJSON: one at a time, and no text of all of them, because what lives on makes the heap grow. */
+export function* rowsOf(text: Buffer): Generator<JsonObject, void, undefined> {
   for (let start = 0; start < text.length;) {
     const end = text.indexOf(NEWLINE, start)
     yield JSON.parse(text.toString('utf8', start, end)) as JsonObject
