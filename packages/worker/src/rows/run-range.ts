@@ -4,6 +4,7 @@ import {
   readCheckpoint,
   type RangeCheckpoint,
   type RangeTaskContext,
+  RangeTooLarge,
   type RowsManifest,
   type RowsPart,
 } from '@blockmill/core'
@@ -20,6 +21,12 @@ export interface RangePorts {
   readonly onCheckpoint?: (checkpoint: RangeCheckpoint) => void
 }
 
+/**
+ * Executions that may have left rows behind before a batch is cut to pieces, each of which begins anew. They are named one by one in
+ * each message of the batch and in its result, which must not outgrow 256 KiB.
+ */
+const MAX_EXECUTIONS = 1_000
+
 /** What the context of a batch has and that of a task for a block has not. */
 type RangeAdditions = Pick<RangeTaskContext<never, never>, 'range' | 'cursor' | 'emit' | 'checkpoint' | 'throttle'>
 
@@ -28,7 +35,8 @@ type RangeAdditions = Pick<RangeTaskContext<never, never>, 'range' | 'cursor' | 
  * all rows; when it throws, what it keeps for a later attempt is in `attempt.checkpoint`.
  *
  * @param call runs the handler, given what its context has on top.
- * @throws what the handler throws; what is wrong with its rows; NonRetryableError `TASK_WITHOUT_RANGE` for what is no batch of a job.
+ * @throws what the handler throws; what is wrong with its rows; NonRetryableError `TASK_WITHOUT_RANGE` for what is no batch of a job;
+ * RangeTooLarge for a batch that has gone on from a checkpoint a thousand times.
  */
 export async function runRange(
   attempt: HandlerAttempt,
@@ -39,6 +47,7 @@ export async function runRange(
   const { rootId: job, checkpoint: from } = unit.message
   if (item.range === undefined || job === undefined) throw withoutRange(unit.message.task)
   const start = from === undefined ? undefined : readCheckpoint(from)
+  if (start !== undefined && start.parts.length >= MAX_EXECUTIONS) throw new RangeTooLarge(TOO_MANY_EXECUTIONS)
   const rows = createRowEmitter({
     job,
     taskId: item.id,
@@ -76,6 +85,8 @@ async function manifestOf(rows: RowEmitter, handler: () => unknown): Promise<Row
     throw error
   }
 }
+
+const TOO_MANY_EXECUTIONS = `The batch has gone on from a checkpoint ${MAX_EXECUTIONS} times, with rows each time. Make batches smaller, or postpone less often.`
 
 function withoutRange(task: string): NonRetryableError {
   return new NonRetryableError(
