@@ -139,7 +139,7 @@ class MonitorService implements Monitor {
     const sinks = createResultSinks({ resultsDir: config.resultsDir })
     const results = { database, sinks, logger, metrics: createResultMetrics(metrics) }
     this.#results = createResultRecorder({ ...results, broker, bury: createBury({ broker, logger }) })
-    this.#resultPruner = createResultPruner(results)
+    this.#resultPruner = createResultPruner({ ...results, resultsDir: config.resultsDir })
     registerRecordMetrics({ metrics, broker, statistics: this.#statistics, now })
   }
 

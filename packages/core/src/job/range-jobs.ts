@@ -286,12 +286,15 @@ function batchOfRow(row: BatchRow): RangeBatch {
   }
 }
 
-/** In steps, because a statement has 20 seconds, and a job may have gigabytes. */
+/**
+ * In steps, because a statement has 20 seconds, and a job may have gigabytes. Those of files stay: the monitor, which has the folder,
+ * removes the files and then them.
+ */
 async function deleteRows(query: Query, job: string): Promise<void> {
   for (;;) {
     const deleted = await query(
       `delete from blockmill.range_result where ctid = any(array(
-         select ctid from blockmill.range_result where job = $1 limit ${DELETED_AT_ONCE})) returning part`,
+         select ctid from blockmill.range_result where job = $1 and file is null limit ${DELETED_AT_ONCE})) returning part`,
       [job],
     )
     if (deleted.length < DELETED_AT_ONCE) return

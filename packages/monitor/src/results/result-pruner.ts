@@ -1,4 +1,4 @@
-import type { Database, Logger, ResultSinks } from '@blockmill/core'
+import { type Database, type Logger, removeResultFiles, type ResultSinks } from '@blockmill/core'
 
 import { type JobWithParts, jobsWithParts, pruneParts } from './prune-parts.ts'
 import type { ResultMetrics } from './result-metrics.ts'
@@ -8,6 +8,8 @@ const INTERVAL_MS = 10 * 60 * 1_000
 export interface ResultPrunerOptions {
   readonly database: Database
   readonly sinks: ResultSinks
+  /** Folder of the files: what is left there of a job that was deleted goes with its last part. */
+  readonly resultsDir?: string | undefined
   readonly logger: Logger
   readonly metrics: Pick<ResultMetrics, 'pruned'>
   /** From the end of one run to the beginning of the next. Default 10 min. */
@@ -24,7 +26,7 @@ export interface ResultPruner {
 
 /** See `ResultPruner`; nothing happens before `start()`. */
 export function createResultPruner(options: ResultPrunerOptions): ResultPruner {
-  const { database, sinks, logger, metrics, intervalMs = INTERVAL_MS } = options
+  const { database, sinks, resultsDir, logger, metrics, intervalMs = INTERVAL_MS } = options
   const stopping = new AbortController()
   /** Jobs that had finished when they were looked through, by when they had: nothing changes in them until they go on. */
   const done = new Map<string, number>()
@@ -35,6 +37,7 @@ export function createResultPruner(options: ResultPrunerOptions): ResultPruner {
     const finishedAt = job.finishedAt?.getTime()
     if (finishedAt !== undefined && done.get(job.job) === finishedAt) return
     const deleted = await pruneParts(database, sinks, job, stopping.signal)
+    if (!job.exists && resultsDir !== undefined) await removeResultFiles(resultsDir, job.job)
     metrics.pruned(deleted)
     if (deleted > 0) logger.info({ job: job.job, parts: deleted }, 'rows that do not count deleted')
     if (finishedAt !== undefined) done.set(job.job, finishedAt)
