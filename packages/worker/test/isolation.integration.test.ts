@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Cancel, ISOLATIONS } from '@blockmill/core'
-import { startDevChain, waitFor } from '@blockmill/testkit'
+import { type DevChain, startDevChain, waitFor } from '@blockmill/testkit'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { childPids, type IsolationRig, isolationRig, isRunning, TASKS } from './isolation-rig.ts'
 import { item } from './messages.ts'
@@ -270,10 +270,16 @@ describe.each(['thread', 'process'] as const)('a handler in a %s', (kind) => {
     if (kind === 'process') expect(pids.filter(isRunning)).toEqual([])
     expect(await rig.run(kind, 'where')).toMatchObject({ type: 'failed', error: { code: 'WORKER_STOPPING' } })
   })
+})
 
-  it('reads the chain by a connection of its own', async () => {
-    const chain = await startDevChain()
-    onTestFinished(() => chain.stop())
+describe('a handler of a worker with a chain', () => {
+  let chain: DevChain
+  beforeAll(async () => {
+    chain = await startDevChain()
+  })
+  afterAll(() => chain.stop())
+
+  it.each(['thread', 'process'] as const)('reads it in a %s by a connection of its own', async (kind) => {
     const rig = await ownRig({ chain: { id: 'dev', kind: 'substrate', endpoints: [chain.url] } })
     expect(await rig.run(kind, 'askChain', { block: 1 })).toEqual({ type: 'succeeded', result: 1 })
   })
