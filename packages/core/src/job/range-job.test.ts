@@ -63,6 +63,7 @@ describe('rangeJobProblems', () => {
     ['window', { window: 10_001 }, 'window is 10001;'],
     ['queue', { queue: 'a.b' }, 'queue is "a.b"; it must be'],
     ['priority', { priority: 0.5 }, 'priority is 0.5;'],
+    ['priority', { priority: 2 ** 31 }, 'priority is 2147483648; it must be a whole number from -2147483647 to'],
     ['maxAttempts', { maxAttempts: 0 }, 'maxAttempts is 0;'],
     ['sink', { sink: 's3' as 'ndjson' }, 'sink is "s3"; it must be one of postgres, ndjson'],
     ['args', { args: { big: 'x'.repeat(70_000) } }, 'at most 65536 are allowed'],

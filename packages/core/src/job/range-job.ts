@@ -17,6 +17,9 @@ export const MAX_BATCHES = 1_000_000
 /** As many attempts as a task may have by its message. */
 const MAX_ATTEMPTS = 1_000_000
 
+/** As much as the record can hold. */
+const MAX_PRIORITY = 2 ** 31 - 1
+
 /** Who asks for a range task to be run over blocks, and how. */
 export interface RangeJobRequest {
   readonly chain: string
@@ -107,8 +110,8 @@ export function rangeJobProblems(request: Pick<RangeJobRequest, Field>): readonl
     ),
     ...problem(
       'priority',
-      priority !== undefined && !Number.isInteger(priority),
-      `priority is ${priority}; it must be a whole number`,
+      priority !== undefined && !(Number.isInteger(priority) && Math.abs(priority) <= MAX_PRIORITY),
+      `priority is ${priority}; it must be a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`,
     ),
     ...countProblems('maxAttempts', maxAttempts, MAX_ATTEMPTS),
     ...problem(

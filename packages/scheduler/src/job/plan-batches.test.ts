@@ -56,3 +56,18 @@ it('tries pieces that look for a block once, and the smallest as often as whole 
     null,
   ])
 })
+
+it('plans and halves up to the highest block number there is', () => {
+  const last = Number.MAX_SAFE_INTEGER
+  const whole = { ...job, from: 0, to: last }
+  const planned = planBatches(whole, { batchSize: 2 ** 52 }, undefined, 10)
+  expect(planned.map(({ from, to }) => ({ from, to }))).toEqual([
+    { from: 0, to: 2 ** 52 - 1 },
+    { from: 2 ** 52, to: last },
+  ])
+  expect(planBatches(whole, { batchSize: 2 ** 52 }, last, 10)).toEqual([])
+  expect(planBatches(whole, { batchSize: last }, undefined, 10).map(({ from, to }) => ({ from, to }))).toEqual([
+    { from: 0, to: last - 1 },
+    { from: last, to: last },
+  ])
+})
