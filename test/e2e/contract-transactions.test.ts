@@ -20,7 +20,7 @@ const database = testDatabase()
 const TASKS = fileURLToPath(new URL('range-tasks', import.meta.url))
 const CHAIN = 'anvil'
 
-it('collects exactly the transactions that the chain has, from both providers, while workers are killed', async () => {
+it('collects exactly the transactions that the chain has, from both providers, while a worker and the monitor are killed', async () => {
   const chain = await startAnvil()
   onTestFinished(() => chain.stop())
   const chainId = Number(await chain.request('eth_chainId'))
@@ -51,7 +51,7 @@ it('collects exactly the transactions that the chain has, from both providers, w
     return service
   }
   const startWorker = (name: string) => start('worker', '--name', name, '--concurrency', '4')
-  await start('monitor')
+  const monitor = await start('monitor')
   const [, doomed] = await Promise.all([start('scheduler'), startWorker('doomed'), startWorker('survivor')])
 
   const record = openDatabase({ url: database.url, logger: createSilentLogger() })
@@ -74,11 +74,12 @@ it('collects exactly the transactions that the chain has, from both providers, w
     return ofDoomed.length > 0 && done < total
   }
   await waitFor(isUnderWay, {
-    describe: 'the worker that is to die to be in the middle of the job',
+    describe: 'the worker and the monitor that are to die to be in the middle of the job',
     timeoutMs: 120_000,
   })
-  await doomed.kill()
-  await startWorker('successor')
+  // Rows that it has not stored are in the queue, those that it has not acknowledged come again.
+  await Promise.all([doomed.kill(), monitor.kill()])
+  await Promise.all([startWorker('successor'), start('monitor')])
 
   const truth = await readTrueTransactions(chain.url, address, to)
   expect(truth).toHaveLength(1_501)
