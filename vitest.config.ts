@@ -12,7 +12,7 @@ const sharedServices = {
   expect: { poll: { timeout: 10_000 } },
 }
 
-// They measure delays or rates, or fill the machine by themselves. Everything else mostly waits, and runs two files at a time.
+// They measure delays or rates, or fill the machine by themselves. The others mostly wait: two files run at a time.
 const ALONE = [
   'packages/cli/test/backfill-system.integration.test.ts',
   'packages/cli/test/demo.integration.test.ts',
@@ -67,7 +67,7 @@ export default defineConfig({
           ...sharedServices,
           testTimeout: 300_000,
           hookTimeout: 180_000,
-          fileParallelism: false,
+          maxWorkers: 2,
           sequence: { groupOrder: 3 },
         },
       },
