@@ -8,6 +8,8 @@ import {
   createMetrics,
   createTaskRegistry,
   createTopology,
+  EXPORT_FORMATS,
+  type ExportFormat,
   openDatabase,
   type RangeJobHandle,
 } from '@blockmill/core'
@@ -18,6 +20,7 @@ import { type Child, startChild } from './child.ts'
 import { emitRows } from './emit-rows-task.ts'
 import { removeTopology } from './remove-topology.ts'
 import type { Result } from './report.ts'
+import type { ExporterSettings } from './results-exporter.ts'
 import type { ReaderSettings } from './results-reader.ts'
 
 const ROWS = 1_000_000
@@ -29,7 +32,7 @@ const BYTES_PER_MB = 1_000_000
 
 /**
  * A range job of a million rows with the size of transactions, from the request until all of them are stored, and then read back in
- * order: how long both take, and the most memory that worker, monitor and reader, each a process of its own, ever held.
+ * order: how long both take, and the most memory that worker, monitor, reader and exports, each a process of its own, ever held.
  */
 export async function benchResults(): Promise<Result[]> {
   const log = (line: string) => process.stderr.write(`${line}\n`)
@@ -67,6 +70,9 @@ async function measure({ brokerUrl, databaseUrl }: { readonly brokerUrl: string;
   const collectedMs = performance.now() - start
   const [workerMb, monitorMb] = await Promise.all([peakMb(worker), peakMb(monitor)])
   const { readMs, readerMb } = await readAll(databaseUrl, job)
+  const exported: { readonly format: ExportFormat; readonly mb: number }[] = []
+  for (const format of EXPORT_FORMATS)
+    exported.push({ format, mb: await exportAll({ databaseUrl, job: job.id, format }) })
 
   await Promise.all([worker.stop(), monitor.stop()])
   await scheduler.stop()
@@ -88,6 +94,7 @@ async function measure({ brokerUrl, databaseUrl }: { readonly brokerUrl: string;
     memory('worker', workerMb),
     memory('monitor', monitorMb),
     memory('reader', readerMb),
+    ...exported.map(({ format, mb }) => memory(`export as ${format}`, mb)),
     {
       benchmark,
       what: `${rows} rows, read in the order of blocks`,
@@ -107,6 +114,15 @@ async function readAll(databaseUrl: string, { id: job }: RangeJobHandle) {
   const readerMb = await peakMb(reader)
   await reader.stop()
   return { readMs, readerMb }
+}
+
+/** @returns the most memory that it took, in megabytes. */
+async function exportAll(settings: ExporterSettings): Promise<number> {
+  const exporter = await startChild('results-exporter.ts', settings)
+  await exporter.message('exported')
+  const mb = await peakMb(exporter)
+  await exporter.stop()
+  return mb
 }
 
 /** The most resident memory that a process ever had, as Linux counts it. */
