@@ -1,7 +1,6 @@
-import { createMetrics, createSilentLogger, openDatabase } from '@blockmill/core'
-import { describe, expect, expectTypeOf, it, onTestFinished } from 'vitest'
+import { describe, expect, expectTypeOf, it } from 'vitest'
 
-import { createApp } from '../http/app.ts'
+import { offlineApp } from '../../test/offline-app.ts'
 import { ApiProblem, type ApiRoute, createApiClient } from './api-client.ts'
 import { API_ROUTES } from './api-contract.ts'
 
@@ -20,18 +19,7 @@ function namesOf(schema: unknown): string[] {
 }
 
 async function servedRoutes(): Promise<Map<string, Served>> {
-  const logger = createSilentLogger()
-  const database = openDatabase({ url: 'postgresql://127.0.0.1:1/nowhere', logger })
-  onTestFinished(() => database.close())
-  const app = await createApp({
-    database,
-    logger,
-    metrics: createMetrics('monitor'),
-    statistics: { latest: () => undefined },
-    now: () => new Date(),
-    notReadyBecause: () => [],
-  })
-  onTestFinished(() => app.close())
+  const app = await offlineApp()
   const routes = new Map<string, Served>()
   for (const [path, methods] of Object.entries(app.swagger().paths ?? {})) {
     if (!path.startsWith('/api/v1')) continue

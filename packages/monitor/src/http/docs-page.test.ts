@@ -1,27 +1,10 @@
-import { createMetrics, createSilentLogger, openDatabase } from '@blockmill/core'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 
-import { createApp } from './app.ts'
+import { offlineApp } from '../../test/offline-app.ts'
 import { docsPage } from './docs-page.ts'
 
-async function openApp() {
-  const logger = createSilentLogger()
-  const database = openDatabase({ url: 'postgresql://127.0.0.1:1/nowhere', logger })
-  onTestFinished(() => database.close())
-  const app = await createApp({
-    database,
-    logger,
-    metrics: createMetrics('monitor'),
-    statistics: { latest: () => undefined },
-    now: () => new Date(),
-    notReadyBecause: () => [],
-  })
-  onTestFinished(() => app.close())
-  return app
-}
-
 test('/docs shows every route with its parameters, without a script and without anything from elsewhere', async () => {
-  const app = await openApp()
+  const app = await offlineApp()
   const page = await app.inject({ url: '/docs', headers: { host: '127.0.0.1:8080' } })
   expect(page.statusCode).toBe(200)
   expect(page.headers['content-type']).toBe('text/html; charset=utf-8')

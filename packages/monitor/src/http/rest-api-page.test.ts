@@ -1,26 +1,14 @@
 import { readFileSync } from 'node:fs'
 
-import { createMetrics, createSilentLogger, openDatabase } from '@blockmill/core'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 
-import { createApp } from './app.ts'
+import { offlineApp } from '../../test/offline-app.ts'
 
 const page = readFileSync(new URL('../../../../docs/rest-api.md', import.meta.url), 'utf8')
 const documented = [...page.matchAll(/^\| `([A-Z]+ \/api\/[^`]*)` +\|/gm)].map(([, route = '']) => route)
 
 test('docs/rest-api.md has every route of the API, once, and no other', async () => {
-  const logger = createSilentLogger()
-  const database = openDatabase({ url: 'postgresql://127.0.0.1:1/nowhere', logger })
-  onTestFinished(() => database.close())
-  const app = await createApp({
-    database,
-    logger,
-    metrics: createMetrics('monitor'),
-    statistics: { latest: () => undefined },
-    now: () => new Date(),
-    notReadyBecause: () => [],
-  })
-  onTestFinished(() => app.close())
+  const app = await offlineApp()
   const { paths = {} } = app.swagger()
   const served = Object.entries(paths).flatMap(([path, methods]) =>
     Object.keys(methods ?? {}).map((method) => `${method.toUpperCase()} ${path}`),
