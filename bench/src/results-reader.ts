@@ -17,7 +17,8 @@ const database = openDatabase({ url: databaseUrl, logger: createLogger({ service
 process.send?.('ready')
 let next = 0
 for await (const { blockNumber } of readResults(database, job)) {
-  if (blockNumber !== next) throw new Error(`The row of block ${next} is missing: block ${JSON.stringify(blockNumber)} came.`)
+  if (blockNumber !== next)
+    throw new Error(`The row of block ${next} is missing: block ${JSON.stringify(blockNumber)} came.`)
   next += 1
 }
 if (next !== rows) throw new Error(`${next} rows were read in place of ${rows}.`)

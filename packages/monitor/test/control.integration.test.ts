@@ -67,7 +67,10 @@ async function startMonitor(): Promise<Monitor> {
     await monitor.stop()
     await Promise.all([own.stop(), ownDatabase.close()])
   })
+  states.length = 0
   await monitor.start()
+  // It tells once by itself. Whoever asks later is not to be answered by that.
+  await waitFor(() => states.at(-1), { describe: 'the monitor to tell what it knows' })
   return monitor
 }
 

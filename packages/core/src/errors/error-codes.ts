@@ -7,7 +7,8 @@ export const ERROR_CODES = {
   TASK_DEFINITION_INVALID: 'A task definition breaks a rule: its name, queue, arguments, retry policy or limits.',
   TASK_MODULE_FAILED: 'A module of the tasks package could not be imported.',
   TASK_NAME_TAKEN: 'Two task definitions have the same name.',
-  TLS_REFUSED: 'A certificate is not trusted, expired, for another name or missing, or the other side does not speak TLS.',
+  TLS_REFUSED:
+    'A certificate is not trusted, expired, for another name or missing, or the other side does not speak TLS.',
   BROKER_REFUSED: 'The broker refused the credentials, the virtual host or the protocol.',
   BROKER_UNREACHABLE: 'The broker could not be reached or went away.',
   BROKER_TOPOLOGY_MISMATCH: 'A queue or exchange exists with other arguments than Blockmill declares.',
