@@ -125,6 +125,18 @@ describe('Parquet', () => {
     )
   })
 
+  it('keeps texts as they are: repeated, long, in any script, and after a group of longer ones', async () => {
+    const texts = ['', 'x', 'Zoë', '日本語', '🦊', 'é'.repeat(100_000), 'y'.repeat(300_000), 'x']
+    const rows = Array.from({ length: 120 }, (_, index) => ({
+      text: texts[index % texts.length] ?? null,
+      often: index % 3 === 0 ? null : 'often '.repeat(1 + (index % 2)),
+    }))
+    const read = await parquetOf(rows)
+    expect(read.groups.length).toBeGreaterThan(5)
+    expect(read.rows).toEqual(rows)
+    expect((await parquetOf([{ text: 'a\ud800b' }])).rows).toEqual([{ text: 'a\ufffdb' }])
+  })
+
   it('is a file that can be read without rows, and without columns', async () => {
     expect(await parquetOf([])).toMatchObject({ rows: [], types: {} })
     expect((await parquetOf([{}, {}])).types).toEqual({})
@@ -187,23 +199,31 @@ it('a Parquet table names the row whose value is of another type than those that
   expect((await exported(rows, { format: 'csv', surveyRows: 2 })).toString()).toBe('a\r\n1\r\n2\r\nthree\r\n')
 })
 
-it('reads no further than what is taken, and closes the source when nobody wants more', async () => {
-  let given = 0
-  let isClosed = false
-  async function* endless() {
-    try {
-      for (;;) {
-        given += 1
-        yield [{ a: given }]
+it.each([
+  ['ndjson', 2],
+  ['parquet', 20],
+] as const)(
+  'as %s reads no further than what is taken, and closes the source when nobody wants more',
+  async (format, taken) => {
+    let given = 0
+    let isClosed = false
+    async function* endless() {
+      try {
+        for (;;) {
+          given += 1
+          yield Array.from({ length: 1_000 }, () => ({ a: given }))
+        }
+      } finally {
+        isClosed = true
       }
-    } finally {
-      isClosed = true
     }
-  }
-  const chunks = await exportRows(endless, { format: 'ndjson' })
-  await chunks.next()
-  await chunks.next()
-  expect(given).toBe(2)
-  await chunks.return()
-  expect(isClosed).toBe(true)
-})
+    const chunks = await exportRows(endless, { format, surveyRows: 1 })
+    given = 0
+    isClosed = false
+    await chunks.next()
+    await chunks.next()
+    expect(given).toBe(taken)
+    await chunks.return()
+    expect(isClosed).toBe(true)
+  },
+)

@@ -3,11 +3,14 @@ import { type BasicType, ByteWriter, type ColumnSource, ParquetWriter, schemaFro
 import type { Json, JsonObject } from '../task/json.ts'
 import { createRowCells } from './row-cells.ts'
 import type { ColumnKind, TableColumns } from './row-columns.ts'
+import { createTextArena } from './text-arena.ts'
 
 /** Rows in a group. Each is encoded in one go, about 50 ms for rows of nine columns, in which nothing else runs. */
 const GROUP_ROWS = 10_000
-/** In characters, about: long rows end a group earlier, because it takes many times its size while it is encoded. */
+/** In bytes, about: long rows end a group earlier, because it takes many times its size while it is encoded. */
 const GROUP_SIZE = 1024 * 1024
+/** In bytes: a page is encoded, and compressed, in memory of its own that doubles until it is large enough. */
+const PAGE_SIZE = 64 * 1024
 
 const TYPE: Readonly<Record<ColumnKind, BasicType>> = {
   text: 'STRING',
@@ -30,16 +33,18 @@ export async function* parquetChunks(
   const bytes = new ByteWriter()
   const file = new ParquetWriter({ writer: bytes, schema, createdBy: 'blockmill' })
   const cellsOf = createRowCells(table, { hasTypes: true })
+  const texts = createTextArena()
   let group = emptyGroup()
 
   for await (const batch of batches) {
     for (const row of batch) {
       for (const [index, cell] of cellsOf(row).entries()) {
-        group.columns[index]?.push(typeof cell === 'number' && sources[index]?.type === 'INT64' ? BigInt(cell) : cell)
-        group.size += sizeOf(cell)
+        const isText = typeof cell === 'string' && sources[index]?.type === 'STRING'
+        group.columns[index]?.push(isText ? texts.add(cell) : cell)
+        if (!isText) group.size += sizeOf(cell)
       }
       group.rows += 1
-      if (group.rows >= GROUP_ROWS || group.size >= GROUP_SIZE) yield writeGroup()
+      if (group.rows >= GROUP_ROWS || group.size + texts.bytes >= GROUP_SIZE) yield writeGroup()
     }
   }
   if (group.rows > 0) yield writeGroup()
@@ -47,19 +52,35 @@ export async function* parquetChunks(
   void file.finish()
   yield takeBytes()
 
-  function emptyGroup(): { columns: (Json | bigint)[][]; rows: number; size: number } {
+  /** In text columns there are numbers of texts. Of what lives as long as a group does, each object is work for the collector. */
+  function emptyGroup(): { columns: Json[][]; rows: number; size: number } {
+    texts.clear()
     return { columns: sources.map(() => []), rows: 0, size: 0 }
   }
 
   function writeGroup(): Uint8Array {
-    const columnData = sources.map((source, index): ColumnSource => {
-      const isText = source.type === 'STRING' || source.type === 'JSON'
-      // What stays in memory until the end: lowest and highest texts may be large, and indexes are as many as pages.
-      return { name: source.name, data: group.columns[index] ?? [], statistics: !isText, offsetIndex: false }
+    const columnData = sources.map(({ name, type }, index): ColumnSource => {
+      const cells = group.columns[index] ?? []
+      return {
+        name,
+        // Made when the writer comes to the column, which then is garbage before the next one is made.
+        get data() {
+          return valuesOf(type, cells)
+        },
+        // What stays in memory until the end: lowest and highest texts may be large, and indexes are as many as pages.
+        statistics: type !== 'STRING' && type !== 'JSON',
+        offsetIndex: false,
+      }
     })
-    void file.write({ columnData, rowGroupSize: group.rows })
+    void file.write({ columnData, rowGroupSize: group.rows, pageSize: PAGE_SIZE })
     group = emptyGroup()
     return takeBytes()
+  }
+
+  function valuesOf(type: BasicType, cells: Json[]): (Json | bigint | Uint8Array)[] {
+    if (type === 'STRING') return cells.map((cell) => (typeof cell === 'number' ? texts.at(cell) : null))
+    if (type === 'INT64') return cells.map((cell) => (typeof cell === 'number' ? BigInt(cell) : null))
+    return cells
   }
 
   function takeBytes(): Uint8Array {
