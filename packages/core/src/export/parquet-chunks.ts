@@ -9,7 +9,7 @@ import { createTextArena } from './text-arena.ts'
 /** Rows in a group. Each is encoded in one go, about 50 ms for rows of nine columns, in which nothing else runs. */
 const GROUP_ROWS = 10_000
 /** In bytes, about: long rows end a group earlier, because it takes many times its size while it is encoded. */
-const GROUP_SIZE = 1024 * 1024
+const GROUP_SIZE = 512 * 1024
 /** In bytes: a page is encoded, and compressed, in memory of its own that doubles until it is large enough. */
 const PAGE_SIZE = 64 * 1024
 
