@@ -45,9 +45,10 @@ export async function expectEveryBlockDone(system: System, blocks: number): Prom
   expect(blocksByUnit).toEqual(expected)
   expect(tasks.filter(({ status }) => status !== 'succeeded')).toEqual([])
   expect(tasks.filter(({ scheduledAt, finishedAt }) => scheduledAt === null || finishedAt === null)).toEqual([])
-  for (const { task, evaluated, gaps } of await readCoverage(system)) {
-    expect(evaluated.ranges, task).toEqual([{ from: 1, to: blocks }])
-    expect(gaps.ranges, task).toEqual([])
-  }
+  // Coverage is written after the confirms, so a task may have ended before.
+  const readRanges = async () =>
+    (await readCoverage(system)).map(({ task, evaluated, gaps }) => [task, evaluated.ranges, gaps.ranges])
+  const tasksCovered = (await readRanges()).map(([task]) => [task, [{ from: 1, to: blocks }], []])
+  await expect.poll(readRanges, { timeout: 10_000 }).toEqual(tasksCovered)
   return tasks
 }
