@@ -1,3 +1,4 @@
+import { zstdDecompressSync } from 'node:zlib'
 import { parse } from 'csv-parse/sync'
 import * as fc from 'fast-check'
 import { parquetMetadata, parquetReadObjects } from 'hyparquet'
@@ -24,7 +25,11 @@ async function parquetOf(rows: readonly JsonObject[], options: Partial<ExportRow
   const file = buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer
   const { schema, row_groups: groups } = parquetMetadata(file)
   const types = Object.fromEntries(schema.slice(1).map((one) => [one.name, one.converted_type ?? one.type]))
-  return { rows: await parquetReadObjects({ file }), types, groups }
+  return {
+    rows: await parquetReadObjects({ file, compressors: { ZSTD: (page) => zstdDecompressSync(page) } }),
+    types,
+    groups,
+  }
 }
 
 const mixed = [
