@@ -1,7 +1,6 @@
 import type { JsonObject } from '../task/json.ts'
-import { csvChunks, type CsvOptions } from './csv-chunks.ts'
+import type { CsvOptions } from './csv-chunks.ts'
 import { ndjsonChunks } from './ndjson-chunks.ts'
-import { parquetChunks } from './parquet-chunks.ts'
 import { surveyColumns } from './row-columns.ts'
 
 /** The formats that rows are exported in. */
@@ -32,5 +31,7 @@ export async function exportRows(
 ): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
   if (format === 'ndjson') return ndjsonChunks(open())
   const table = await surveyColumns(open(), { rows: surveyRows, wanted: columns })
-  return format === 'csv' ? csvChunks(open(), table, { escapeFormulas }) : parquetChunks(open(), table)
+  // Their libraries take 20 MB, which no process but one that exports is to pay.
+  if (format === 'csv') return (await import('./csv-chunks.ts')).csvChunks(open(), table, { escapeFormulas })
+  return (await import('./parquet-chunks.ts')).parquetChunks(open(), table)
 }
