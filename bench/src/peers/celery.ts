@@ -114,6 +114,7 @@ async function versionOf(python: string): Promise<string | undefined> {
     const { stdout } = await run(python, ['-c', 'import celery, psycopg2, sqlalchemy; print(celery.__version__)'])
     return stdout.trim()
   } catch {
+    // It is not installed: the caller says so, and how to do that.
     return undefined
   }
 }

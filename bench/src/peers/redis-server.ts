@@ -20,6 +20,7 @@ export async function redisVersion(program: string): Promise<string | undefined>
     const { stdout } = await promisify(execFile)(program, ['--version'])
     return /v=([\d.]+)/.exec(stdout)?.[1]
   } catch {
+    // It is not installed: the caller says so, and how to do that.
     return undefined
   }
 }

@@ -7,7 +7,7 @@ import { createRowCells } from './row-cells.ts'
 import type { ColumnKind, TableColumns } from './row-columns.ts'
 import { createTextArena } from './text-arena.ts'
 
-/** Node's own: a compressor in JavaScript leaves ten kilobytes of garbage for each row. */
+/** Node's own: it works outside of the heap of JavaScript. */
 const zstd = (page: Uint8Array): Uint8Array => zstdCompressSync(page)
 
 /** Rows in a group. Each is encoded in one go, about 50 ms for rows of nine columns, in which nothing else runs. */

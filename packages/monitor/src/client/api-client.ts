@@ -109,6 +109,7 @@ function problemOf(text: string): Partial<Problem> {
   try {
     return JSON.parse(text) as Partial<Problem>
   } catch {
+    // A proxy's page, say: the status has to do.
     return {}
   }
 }
