@@ -23,12 +23,13 @@ import { createRecorder, type Recorder, type RecorderOptions } from './recorder/
 import { createBury } from './recorder/bury.ts'
 import { createStorage } from './recorder/storage.ts'
 import { createResultMetrics } from './results/result-metrics.ts'
-import { createResultPruner, type ResultPruner } from './results/result-pruner.ts'
+import { createResultPruner } from './results/result-pruner.ts'
 import { createResultRecorder, type ResultRecorder } from './results/result-recorder.ts'
 import { type Access, createAccess, type Tokens } from './security/access.ts'
 import { createLoginMetrics, type LoginMetrics } from './security/login-metrics.ts'
 import { registerRecordMetrics } from './statistics/record-metrics.ts'
-import { createPruner, type Pruner } from './retention/pruner.ts'
+import { createPruner } from './retention/pruner.ts'
+import type { RecurringWork } from './retention/recurring-work.ts'
 import { createStatistics, type Statistics } from './statistics/statistics.ts'
 
 /** Where the monitor serves, and how it records. */
@@ -101,9 +102,9 @@ class MonitorService implements Monitor {
   readonly #deadLetters: DeadLetterRecorder
   readonly #statistics: Statistics
   readonly #control: MonitorControl
-  readonly #pruner: Pruner
+  readonly #pruner: RecurringWork
   readonly #results: ResultRecorder
-  readonly #resultPruner: ResultPruner
+  readonly #resultPruner: RecurringWork
   readonly #stopping = new AbortController()
   #isPrepared = false
   #app: FastifyInstance | undefined

@@ -1,77 +1,50 @@
 import {
   type Broker,
   createBroker,
-  createMetrics,
   createSilentLogger,
   createTopology,
-  type Database,
   type Lane,
-  openDatabase,
   TASK_MESSAGE_TYPE,
   type TaskMessage,
   taskMessageCodec,
 } from '@blockmill/core'
-import { testBroker, testDatabase } from '@blockmill/testkit/vitest'
-import type { FastifyInstance } from 'fastify'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { testBroker } from '@blockmill/testkit/vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
-import { createApp } from '../src/http/app.ts'
 import { moveMessages } from '../src/actions/move-messages.ts'
-import { messageRecords } from '../src/recorder/message-records.ts'
-import { foldBatch } from '../src/recorder/records.ts'
-import { storeRecords } from '../src/recorder/store-records.ts'
 import { eventBase, eventMessage, idOfBlock, type Message, taskMessage } from './message-arbitraries.ts'
-import { migrateTemplate } from './migrate-template.ts'
+import { testApi } from './test-api.ts'
 
-const logger = createSilentLogger()
 const rabbit = testBroker()
-const { url } = testDatabase({ migrate: migrateTemplate })
 const topology = createTopology({ namespace: rabbit.namespace })
 const now = () => new Date('2026-01-01T00:10:00.000Z')
 
 let broker: Broker
-let database: Database
-let app: FastifyInstance
 
 beforeAll(async () => {
-  database = openDatabase({ url, logger })
   broker = await connect()
   for (const queue of ['from', 'to', 'purged']) await broker.declare(topology.work(queue))
-  app = await createApp({
-    database,
-    logger,
-    broker,
-    metrics: createMetrics('monitor'),
-    statistics: { latest: () => undefined },
-    now,
-    notReadyBecause: () => [],
-  })
 })
-afterAll(async () => {
-  await app.close()
-  await Promise.all([broker.stop(), database.close()])
+afterAll(() => broker.stop())
+
+const api = testApi(() => ({ broker, now }))
+const { call, record } = api
+
+beforeEach(async () => {
+  await broker.purge(topology.monitorQueue)
 })
 
 async function connect(): Promise<Broker> {
+  const logger = createSilentLogger()
   const one = createBroker({ url: rabbit.url, topology, logger, connectionName: 'queue-messages-test' })
   await one.start()
   return one
-}
-
-async function record(...messages: readonly Message[]): Promise<void> {
-  await storeRecords(database, foldBatch(messages.map(({ type, body }) => messageRecords(type, body))))
 }
 
 /** Puts a message into a lane alone: what the monitor hears of it is what the test records. */
 async function put({ type, body }: Message, queue: string, lane: Lane): Promise<void> {
   const { redeliver } = topology.exchanges
   await broker.publisher.publish({ exchange: redeliver, routingKey: topology.taskKey(queue, lane), type, body })
-}
-
-async function call(method: 'GET' | 'POST', path: string, body?: object) {
-  const headers = { host: '127.0.0.1:8080' }
-  const response = await app.inject({ method, url: `/api/v1${path}`, headers, ...(body && { payload: body }) })
-  return { status: response.statusCode, body: response.json() }
 }
 
 async function ended({ id }: { readonly id: string }) {
@@ -137,7 +110,7 @@ describe('POST /api/v1/queues/:name/move', () => {
   })
 
   it('loses nothing when the monitor dies in the middle', async () => {
-    const count = 60
+    const [count, known] = [60, 20]
     for (const block of blocks(1_000, count)) await put(taskMessage([block], { queue: 'from' }), 'from', 'normal')
     await expect.poll(() => waiting('from', 'normal')).toBe(count)
     const dying = await connect()
@@ -147,33 +120,32 @@ describe('POST /api/v1/queues/:name/move', () => {
       ...dying.publisher,
       publish: async (message: Parameters<Broker['publisher']['publish']>[0]) => {
         published += 1
+        const confirmed = broker.publisher.publish(message)
         // It dies when the broker has the message, and before it knows.
-        if (published > 20) await dead.promise
-        return broker.publisher.publish(message)
+        if (published > known) await dead.promise
+        return confirmed
       },
     }
-    const dyingPorts = { topology, publisher: cut, declare: () => Promise.resolve() }
-    const steps = moveMessages(
-      {
-        broker: { ...dyingPorts, consume: (options) => dying.consume(options), depth: (queue) => dying.depth(queue) },
-        now,
-      },
-      { queue: 'from', lanes: ['normal'], to: 'to' },
-    )
-    void steps.next().catch(() => undefined)
-    void steps.next().catch(() => undefined)
-    await expect.poll(() => published, { timeout: 5_000 }).toBe(count)
+    const ports = {
+      topology,
+      publisher: cut,
+      declare: () => Promise.resolve(),
+      consume: (options: Parameters<Broker['consume']>[0]) => dying.consume(options),
+      depth: (queue: string) => dying.depth(queue),
+    }
+    const moving = Array.fromAsync(moveMessages({ broker: ports, now }, { queue: 'from', lanes: ['normal'], to: 'to' }))
+    await expect.poll(() => published, { timeout: 5_000 }).toBeGreaterThan(known)
     await dying.stop()
     dead.reject(new Error('it is dead'))
+    await expect(moving).rejects.toThrow('it is dead')
 
-    await expect.poll(() => waiting('from', 'normal')).toBeGreaterThanOrEqual(count - 20)
+    await expect.poll(() => waiting('from', 'normal')).toBeGreaterThanOrEqual(count - known)
     const { body } = await call('POST', '/queues/from/move', { to: 'to' })
     expect(await ended(body)).toMatchObject({ state: 'completed' })
     await expect.poll(() => waiting('to', 'normal')).toBeGreaterThanOrEqual(count)
     const depth = (await waiting('to', 'normal')) ?? 0
     const ids = (await take(topology.workQueue('to', 'normal'), depth)).map(idOf)
     expect(new Set(ids).size).toBe(count)
-    await broker.purge(topology.monitorQueue)
   })
 
   it.each([
@@ -220,7 +192,7 @@ describe('POST /api/v1/queues/:name/purge?cancel=true', () => {
       eventMessage([retrying(due, '2026-01-01T00:05:00.000Z'), retrying(delayed, '2026-01-01T01:00:00.000Z')]),
       eventMessage([{ type: 'started', ...eventBase(running) }]),
     )
-    await database.query(
+    await api.database.query(
       `insert into blockmill.unique_task (task_id, chain, name, args_hash, generation) values ($1, 'dev', 'a', 'b', 5)`,
       [idOfBlock(waits)],
     )
@@ -249,9 +221,9 @@ describe('POST /api/v1/queues/:name/purge?cancel=true', () => {
     const { body: task } = await call('GET', `/tasks/${idOfBlock(due)}`)
     expect(task).toMatchObject({ reason: 'queue purged was purged by api 127.0.0.1', finishedAt: now().toISOString() })
     expect(task.attempts).toMatchObject([{ outcome: 'retrying' }, { outcome: 'cancelled', attempt: 2 }])
-    const requested = await database.query('select task_id from blockmill.cancel_request order by task_id')
+    const requested = await api.database.query('select task_id from blockmill.cancel_request order by task_id')
     expect(requested).toEqual([waits, due, delayed].map((block) => ({ task_id: idOfBlock(block) })))
-    expect(await database.query('select from blockmill.unique_task')).toEqual([])
+    expect(await api.database.query('select from blockmill.unique_task')).toEqual([])
   })
 
   it('finds also what the monitor has not recorded yet when the queue is purged', async () => {

@@ -2,39 +2,27 @@ import {
   type Broker,
   type ControlMessage,
   createBroker,
-  createMetrics,
   createSilentLogger,
   createTopology,
-  type Database,
   listenToControl,
-  openDatabase,
   publishReply,
 } from '@blockmill/core'
-import { testBroker, testDatabase } from '@blockmill/testkit/vitest'
-import type { FastifyInstance } from 'fastify'
+import { testBroker } from '@blockmill/testkit/vitest'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { createApp } from '../src/http/app.ts'
-import { messageRecords } from '../src/recorder/message-records.ts'
-import { foldBatch } from '../src/recorder/records.ts'
-import { storeRecords } from '../src/recorder/store-records.ts'
 import { heartbeat, taskMessage } from './message-arbitraries.ts'
-import { migrateTemplate } from './migrate-template.ts'
+import { testApi } from './test-api.ts'
 
 const logger = createSilentLogger()
 const rabbit = testBroker()
-const { url } = testDatabase({ migrate: migrateTemplate })
 const topology = createTopology({ namespace: rabbit.namespace })
 const now = () => new Date('2026-01-01T00:00:10.000Z')
 
 let broker: Broker
-let database: Database
-let app: FastifyInstance
 const heard: ControlMessage[] = []
 const answering = new Set(['worker-a'])
 
 beforeAll(async () => {
-  database = openDatabase({ url, logger })
   broker = createBroker({ url: rabbit.url, topology, logger, connectionName: 'queues-test' })
   await broker.start()
   await broker.declare(topology.work('slow'))
@@ -59,30 +47,18 @@ beforeAll(async () => {
       }
     },
   })
-  const workers = ['worker-a', 'silent', 'stopped', 'lost'].map((name) => heartbeat([], 1, name))
-  await storeRecords(database, foldBatch(workers.map(({ type, body }) => messageRecords(type, body))))
-  await database.query(`update blockmill.worker set queues = '["slow"]' where name = 'worker-a'`)
-  await database.query(`update blockmill.worker set state = 'stopped' where name = 'stopped'`)
-  await database.query(`update blockmill.worker set last_seen_at = '2025-12-31T23:00:00Z' where name = 'lost'`)
-  app = await createApp({
-    database,
-    logger,
-    broker,
-    metrics: createMetrics('monitor'),
-    statistics: { latest: () => undefined },
-    now,
-    notReadyBecause: () => [],
-  })
 })
-afterAll(async () => {
-  await app.close()
-  await Promise.all([broker.stop(), database.close()])
-})
+afterAll(() => broker.stop())
 
-async function call(method: 'GET' | 'POST' | 'PUT', path: string, on = app) {
-  const response = await on.inject({ method, url: `/api/v1${path}`, headers: { host: '127.0.0.1:8080' } })
-  return { status: response.statusCode, body: response.json() }
-}
+const api = testApi(() => ({ broker, now }))
+const { call } = api
+
+beforeAll(async () => {
+  await api.record(...['worker-a', 'silent', 'stopped', 'lost'].map((name) => heartbeat([], 1, name)))
+  await api.database.query(`update blockmill.worker set queues = '["slow"]' where name = 'worker-a'`)
+  await api.database.query(`update blockmill.worker set state = 'stopped' where name = 'stopped'`)
+  await api.database.query(`update blockmill.worker set last_seen_at = '2025-12-31T23:00:00Z' where name = 'lost'`)
+})
 
 function laneNamed(body: { lanes: { lane: string }[] }, name: string) {
   return body.lanes.find((one) => one.lane === name)
@@ -130,7 +106,7 @@ describe('PUT /api/v1/queues/:name/pause and resume', () => {
       .poll(() => heard)
       .toContainEqual(expect.objectContaining({ type: 'pause', queue: 'slow', lane: 'low' }))
 
-    await database.query(`update blockmill.queue_state set changed_at = changed_at - interval '1 s'`)
+    await api.database.query(`update blockmill.queue_state set changed_at = changed_at - interval '1 s'`)
     const resumed = await call('PUT', '/queues/slow/resume')
     expect(resumed.body.lanes.map((one: { paused: boolean }) => one.paused)).toEqual([false, false, false])
     await expect.poll(() => heard).toContainEqual(expect.objectContaining({ type: 'resume', queue: 'slow' }))
@@ -193,27 +169,22 @@ describe('POST /api/v1/workers/:name/shutdown and ping', () => {
   })
 })
 
-it('answers 503 while there is no broker, and lists workers all the same', async () => {
-  const alone = await createApp({
-    database,
-    logger,
-    metrics: createMetrics('monitor'),
-    statistics: { latest: () => undefined },
-    now,
-    notReadyBecause: () => [],
+describe('without a broker', () => {
+  const alone = testApi(() => ({ now }))
+
+  beforeAll(() => alone.record(heartbeat([], 1, 'worker-a')))
+
+  it.each([
+    ['GET', '/queues'],
+    ['GET', '/queues/slow'],
+    ['PUT', '/queues/slow/pause'],
+    ['POST', '/queues/slow/purge'],
+    ['POST', '/workers/worker-a/ping'],
+  ] as const)('%s %s answers 503', async (method, path) => {
+    expect(await alone.call(method, path)).toMatchObject({ status: 503 })
   })
-  try {
-    for (const [method, path] of [
-      ['GET', '/queues'],
-      ['GET', '/queues/slow'],
-      ['PUT', '/queues/slow/pause'],
-      ['POST', '/queues/slow/purge'],
-      ['POST', '/workers/worker-a/ping'],
-    ] as const) {
-      expect(await call(method, path, alone)).toMatchObject({ status: 503 })
-    }
-    expect(await call('GET', '/workers', alone)).toMatchObject({ status: 200 })
-  } finally {
-    await alone.close()
-  }
+
+  it('workers are listed all the same', async () => {
+    expect(await alone.call('GET', '/workers')).toMatchObject({ status: 200 })
+  })
 })

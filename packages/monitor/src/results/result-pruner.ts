@@ -1,5 +1,6 @@
 import { type Database, type Logger, removeResultFiles, type ResultSinks } from '@blockmill/core'
 
+import { createRecurringWork, type RecurringWork } from '../retention/recurring-work.ts'
 import { type JobWithParts, jobsWithParts, pruneParts } from './prune-parts.ts'
 import type { ResultMetrics } from './result-metrics.ts'
 
@@ -17,55 +18,31 @@ export interface ResultPrunerOptions {
 }
 
 /** Deletes parts of rows that do not count, from time to time; see `pruneParts`. Several may run at once. */
-export interface ResultPruner {
-  /** Begins the first run, and does not wait for it. Idempotent. */
-  start(): void
-  /** Resolves when the statement that is under way has ended. Idempotent. */
-  stop(): Promise<void>
-}
-
-/** See `ResultPruner`; nothing happens before `start()`. */
-export function createResultPruner(options: ResultPrunerOptions): ResultPruner {
+export function createResultPruner(options: ResultPrunerOptions): RecurringWork {
   const { database, sinks, resultsDir, logger, metrics, intervalMs = INTERVAL_MS } = options
-  const stopping = new AbortController()
   /** Jobs that had finished when they were looked through, by when they had: nothing changes in them until they go on. */
   const done = new Map<string, number>()
-  let timer: NodeJS.Timeout | undefined
-  let running: Promise<void> | undefined
 
-  async function pruneJob(job: JobWithParts): Promise<void> {
+  async function pruneJob(job: JobWithParts, signal: AbortSignal): Promise<void> {
     const finishedAt = job.finishedAt?.getTime()
     if (finishedAt !== undefined && done.get(job.job) === finishedAt) return
-    const deleted = await pruneParts(database, sinks, job, stopping.signal)
+    const deleted = await pruneParts(database, sinks, job, signal)
     if (!job.exists && resultsDir !== undefined) await removeResultFiles(resultsDir, job.job)
     metrics.pruned(deleted)
     if (deleted > 0) logger.info({ job: job.job, parts: deleted }, 'rows that do not count deleted')
     if (finishedAt !== undefined) done.set(job.job, finishedAt)
   }
 
-  async function run(): Promise<void> {
+  async function work(signal: AbortSignal): Promise<void> {
     try {
       const jobs = await jobsWithParts(database)
       const present = new Set(jobs.map(({ job }) => job))
       for (const job of done.keys()) if (!present.has(job)) done.delete(job)
-      for (const job of jobs) await pruneJob(job)
+      for (const job of jobs) await pruneJob(job, signal)
     } catch (error) {
       logger.warn({ err: error, retryInMs: intervalMs }, 'rows that do not count could not be deleted')
     }
-    if (!stopping.signal.aborted) timer = setTimeout(next, intervalMs)
-  }
-  const next = (): void => {
-    running = run()
   }
 
-  return {
-    start() {
-      if (running === undefined && !stopping.signal.aborted) next()
-    },
-    async stop() {
-      stopping.abort(new Error('the pruner of rows stops'))
-      clearTimeout(timer)
-      await running
-    },
-  }
+  return createRecurringWork({ work, intervalMs })
 }

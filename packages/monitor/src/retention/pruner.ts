@@ -4,6 +4,7 @@ import { Counter, Histogram } from 'prom-client'
 import { pruneAudit } from '../security/prune-audit.ts'
 import { pruneRates } from '../statistics/rates.ts'
 import { pruneByRule } from './prune-tasks.ts'
+import { createRecurringWork, type RecurringWork } from './recurring-work.ts'
 import { type RetentionRule, retentionRules } from './retention-rules.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1_000
@@ -36,30 +37,19 @@ export interface PrunerOptions {
  * Deletes old tasks and old entries of the audit log from time to time; see `retentionRules`, `pruneTasks` and `pruneAudit`. In several monitors at
  * once, one deletes the tasks.
  */
-export interface Pruner {
-  /** Begins the first run, and does not wait for it. Idempotent. */
-  start(): void
-  /** Resolves when the batch that is under way is committed. Idempotent. */
-  stop(): Promise<void>
-}
-
-/** See `Pruner`; nothing happens before `start()`. */
-export function createPruner(options: PrunerOptions): Pruner {
+export function createPruner(options: PrunerOptions): RecurringWork {
   const { database, logger, isRecordUpToDate, now = () => new Date(), intervalMs = INTERVAL_MS, batchRows } = options
   const { deleted, seconds } = createPrunerMetrics(options.metrics)
-  const stopping = new AbortController()
   const passes = createPasses()
   let wasUpToDate = false
-  let timer: NodeJS.Timeout | undefined
-  let running: Promise<void> | undefined
 
-  const prune = async (rule: RetentionRule): Promise<number> => {
+  const prune = async (rule: RetentionRule, signal: AbortSignal): Promise<number> => {
     const at = now()
     const since = passes.since(rule, at)
     const { deletedCount, isComplete } = await pruneByRule(database, {
       cutoff: new Date(at.getTime() - rule.keptMs),
       rule,
-      signal: stopping.signal,
+      signal,
       whenBusy: 'leave',
       onBatch: (count) => deleted.inc(count),
       ...(since !== undefined && { since }),
@@ -69,7 +59,7 @@ export function createPruner(options: PrunerOptions): Pruner {
     return deletedCount
   }
 
-  const pruneAll = async (): Promise<void> => {
+  const pruneAll = async (signal: AbortSignal): Promise<void> => {
     const defaults = { keptMs: keptMs(options.retentionDays), deleteOnComplete: options.deleteOnComplete ?? [] }
     const rules = retentionRules(await readRetentions(database.query), defaults)
     // What the monitor reads late may be older than a short retention, and its task not on record in full.
@@ -78,37 +68,24 @@ export function createPruner(options: PrunerOptions): Pruner {
     wasUpToDate = isUpToDate
     let deletedCount = 0
     for (const rule of rules) {
-      if (rule.keptMs >= LONG_MS || mayBeShort) deletedCount += await prune(rule)
+      if (rule.keptMs >= LONG_MS || mayBeShort) deletedCount += await prune(rule, signal)
     }
     if (deletedCount > 0) logger.info({ deletedCount }, 'old tasks deleted')
     await pruneRates(database.query, now())
-    if (options.retentionDays > 0) await pruneAudit(database, { now: now(), signal: stopping.signal })
+    if (options.retentionDays > 0) await pruneAudit(database, { now: now(), signal })
   }
 
-  const run = async (): Promise<void> => {
+  const work = async (signal: AbortSignal): Promise<void> => {
     const end = seconds.startTimer()
     try {
-      await pruneAll()
+      await pruneAll(signal)
     } catch (error) {
       logger.warn({ err: error, retryInMs: intervalMs }, 'old tasks could not be deleted; what was deleted so far is')
     }
     end()
-    if (!stopping.signal.aborted) timer = setTimeout(next, intervalMs)
-  }
-  const next = (): void => {
-    running = run()
   }
 
-  return {
-    start() {
-      if (running === undefined && !stopping.signal.aborted) next()
-    },
-    async stop() {
-      stopping.abort(new Error('the pruner stops'))
-      clearTimeout(timer)
-      await running
-    },
-  }
+  return createRecurringWork({ work, intervalMs })
 }
 
 /** Remembers how far each rule has been followed, so that tasks that are kept longer than others are not looked at again and again. */
