@@ -47,7 +47,7 @@ afterAll(async () => {
 })
 beforeEach(() => database.query('truncate blockmill.range_job, blockmill.range_result, blockmill.audit cascade'))
 
-async function ask(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, payload?: unknown, token = OPERATOR) {
+async function ask(method: 'GET' | 'POST' | 'DELETE', path: string, payload?: unknown, token = OPERATOR) {
   const options: InjectOptions = { method, url: `/api/v1/jobs${path}`, headers: { authorization: `Bearer ${token}` } }
   const answer = await app.inject(payload === undefined ? options : { ...options, payload: payload as object })
   const type = String(answer.headers['content-type'])
@@ -245,8 +245,8 @@ describe('orders', () => {
       ['resume', 'pending'],
       ['cancel', 'cancelled'],
     ]) {
-      expect(await ask('PUT', `/${id}/${order}`)).toMatchObject({ status: 200, body: { id, state } })
-      expect(await ask('PUT', `/${id}/${order}`)).toMatchObject({ status: 200, body: { id, state } })
+      expect(await ask('POST', `/${id}/${order}`)).toMatchObject({ status: 200, body: { id, state } })
+      expect(await ask('POST', `/${id}/${order}`)).toMatchObject({ status: 200, body: { id, state } })
     }
     const audits = await database.query('select route from blockmill.audit order by id')
     expect(audits).toHaveLength(7)
@@ -257,7 +257,7 @@ describe('orders', () => {
     const id = await created()
     await addBatch(id, 100, 199, 'failed')
     await setState(id, 'completed_with_failures')
-    expect(await ask('PUT', `/${id}/retry-failed`)).toMatchObject({
+    expect(await ask('POST', `/${id}/retry-failed`)).toMatchObject({
       status: 200,
       body: { state: 'pending', batches: { pending: 1, failed: 0 } },
     })
@@ -272,7 +272,7 @@ describe('orders', () => {
   ])('refuse to %s a job that is %s', async (order, state) => {
     const id = await created()
     await setState(id, state)
-    expect(await ask('PUT', `/${id}/${order}`)).toMatchObject({
+    expect(await ask('POST', `/${id}/${order}`)).toMatchObject({
       status: 409,
       body: { title: 'Conflict', detail: expect.stringContaining(`is ${state}: only one that is`) as string },
     })
@@ -300,10 +300,10 @@ const ROUTES = [
   ['GET', ''],
   ['GET', '/batches'],
   ['GET', '/results'],
-  ['PUT', '/pause'],
-  ['PUT', '/resume'],
-  ['PUT', '/cancel'],
-  ['PUT', '/retry-failed'],
+  ['POST', '/pause'],
+  ['POST', '/resume'],
+  ['POST', '/cancel'],
+  ['POST', '/retry-failed'],
   ['DELETE', ''],
 ] as const
 

@@ -92,9 +92,9 @@ describe('GET /api/v1/queues', () => {
   })
 })
 
-describe('PUT /api/v1/queues/:name/pause and resume', () => {
+describe('POST /api/v1/queues/:name/pause and resume', () => {
   it('tells workers, now and later, and shows who ordered it', async () => {
-    const paused = await call('PUT', '/queues/slow/pause?lane=low')
+    const paused = await call('POST', '/queues/slow/pause?lane=low')
     expect(paused.status).toBe(200)
     expect(laneNamed(paused.body, 'low')).toMatchObject({
       paused: true,
@@ -107,7 +107,7 @@ describe('PUT /api/v1/queues/:name/pause and resume', () => {
       .toContainEqual(expect.objectContaining({ type: 'pause', queue: 'slow', lane: 'low' }))
 
     await api.database.query(`update blockmill.queue_state set changed_at = changed_at - interval '1 s'`)
-    const resumed = await call('PUT', '/queues/slow/resume')
+    const resumed = await call('POST', '/queues/slow/resume')
     expect(resumed.body.lanes.map((one: { paused: boolean }) => one.paused)).toEqual([false, false, false])
     await expect.poll(() => heard).toContainEqual(expect.objectContaining({ type: 'resume', queue: 'slow' }))
   })
@@ -117,7 +117,7 @@ describe('PUT /api/v1/queues/:name/pause and resume', () => {
     ['/queues/slow/pause?lane=middle', 'lane'],
     ['/queues/slow/resume?force=yes', 'force'],
   ])('refuses %s, and names the field', async (path, field) => {
-    const { status, body } = await call('PUT', path)
+    const { status, body } = await call('POST', path)
     expect(status).toBe(400)
     expect(body.errors).toContainEqual(expect.objectContaining({ field }))
   })
@@ -177,7 +177,7 @@ describe('without a broker', () => {
   it.each([
     ['GET', '/queues'],
     ['GET', '/queues/slow'],
-    ['PUT', '/queues/slow/pause'],
+    ['POST', '/queues/slow/pause'],
     ['POST', '/queues/slow/purge'],
     ['POST', '/workers/worker-a/ping'],
   ] as const)('%s %s answers 503', async (method, path) => {

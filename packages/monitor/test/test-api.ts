@@ -21,7 +21,7 @@ export interface TestApi {
   readonly call: (method: Method, path: string, body?: object) => Promise<Answer>
 }
 
-type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+type Method = 'GET' | 'POST' | 'DELETE'
 
 interface Answer {
   readonly status: number

@@ -53,7 +53,7 @@ export interface JobRoutesPorts {
  * | `GET /jobs` | lists jobs with their progress, the newest first, a page at a time |
  * | `GET /jobs/:id` | tells a job's progress, and the blocks that are missing of it |
  * | `GET /jobs/:id/batches` | lists its batches, a page at a time |
- * | `PUT /jobs/:id/pause`, `/resume`, `/cancel`, `/retry-failed` | gives an order, which the scheduler follows within about a second |
+ * | `POST /jobs/:id/pause`, `/resume`, `/cancel`, `/retry-failed` | gives an order, which the scheduler follows within about a second |
  * | `DELETE /jobs/:id` | deletes a job that is over, with its results |
  * | `GET /jobs/:id/results` | see `jobResultsRoute` |
  */
@@ -138,7 +138,7 @@ export function jobRoutes({ database, logger, now, resultsDir }: JobRoutesPorts)
       },
     )
     for (const { order, summary } of ORDERS) {
-      app.put(
+      app.post(
         `/jobs/:id/${order}`,
         {
           schema: {

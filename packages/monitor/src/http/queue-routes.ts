@@ -28,7 +28,7 @@ const ORDERS = [
  * | --- | --- |
  * | `GET /queues` | lists queues: what waits in each lane, who consumes, what is paused |
  * | `GET /queues/:name` | shows one, also one that nobody serves |
- * | `PUT /queues/:name/pause`, `/resume` | gives workers that order, now and when they start; `?lane=` for one lane alone |
+ * | `POST /queues/:name/pause`, `/resume` | gives workers that order, now and when they start; `?lane=` for one lane alone |
  */
 export function queueRoutes({ database, broker, now }: QueueRoutesPorts): FastifyPluginAsyncTypebox {
   return async (app) => {
@@ -60,7 +60,7 @@ export function queueRoutes({ database, broker, now }: QueueRoutesPorts): Fastif
       },
     )
     for (const { order, summary } of ORDERS) {
-      app.put(
+      app.post(
         `/queues/:name/${order}`,
         {
           schema: {
