@@ -1,5 +1,30 @@
 import { type BlockSet, formatDuration } from '@blockmill/core'
 
+/** What jobs of both kinds have in common: back-fills and range jobs. */
+export interface JobOutline {
+  readonly id: string
+  readonly task: string
+  readonly chain: string
+  readonly from: number
+  readonly to: number
+  readonly state: string
+  readonly done: number
+  /** `null` while it is not known. */
+  readonly total: number | null
+  readonly blocksPerSecond: number
+  readonly etaSeconds: number | null
+}
+
+/** The first lines of a job's description: what it does and how, its state and why, and how far it is. */
+export function outlineLines(job: JobOutline, options: readonly string[], note: string | null): string[] {
+  const left = timeLeft(job)
+  return [
+    `${job.id}: ${[`${job.task} on ${job.chain}`, `blocks ${job.from} to ${job.to}`, ...options].join(', ')}`,
+    `${job.state}${note === null ? '' : `: ${note}`}`,
+    `${job.done} of ${job.total ?? '?'} blocks done, ${Math.round(job.blocksPerSecond)}/s${left === '-' ? '' : `, ${left} left`}`,
+  ]
+}
+
 /** The time that is left of a job; `-` where nobody can tell, or nothing is left. */
 export function timeLeft({ etaSeconds }: { readonly etaSeconds: number | null }): string {
   return etaSeconds === null || etaSeconds === 0 ? '-' : formatDuration(Math.ceil(etaSeconds) * 1_000)

@@ -1,6 +1,6 @@
 import { type BackfillDetail, type BackfillSummary, canonicalJson } from '@blockmill/core'
 
-import { rangesText, timeLeft } from '../job-text.ts'
+import { outlineLines, rangesText, timeLeft } from '../job-text.ts'
 import { textTable } from '../text-table.ts'
 
 const MISSING_SHOWN = 5
@@ -41,9 +41,7 @@ export function backfillText(job: BackfillDetail): string {
     ...(job.force ? ['forced'] : []),
   ]
   return [
-    `${job.id}: ${job.task} on ${job.chain}, blocks ${job.from} to ${job.to}${options.map((one) => `, ${one}`).join('')}`,
-    `${job.state}${job.error === null ? '' : `: ${job.error}`}`,
-    `${job.done} of ${job.total ?? '?'} blocks done, ${Math.round(job.blocksPerSecond)}/s${timeLeft(job) === '-' ? '' : `, ${timeLeft(job)} left`}`,
+    ...outlineLines(job, options, job.error),
     `${job.scheduled} tasks scheduled; on record ${tasks.succeeded} succeeded, ${tasks.failed} failed, ${tasks.unfinished} unfinished, ${tasks.dropped} cancelled or orphaned`,
     ...(job.parts.length === 0 ? [] : [partsTable(job)]),
   ].join('\n')

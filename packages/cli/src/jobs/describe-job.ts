@@ -1,6 +1,6 @@
 import { BATCH_STATES, canonicalJson, type RangeJobDetail, type RangeJobSummary } from '@blockmill/core'
 
-import { rangesText, timeLeft } from '../job-text.ts'
+import { outlineLines, rangesText, timeLeft } from '../job-text.ts'
 import { textTable } from '../text-table.ts'
 
 /** Jobs as a table, or that there is no such job. */
@@ -42,9 +42,7 @@ export function jobText(job: RangeJobDetail): string {
   ]
   const counts = BATCH_STATES.filter((state) => batches[state] > 0).map((state) => `${batches[state]} ${state}`)
   return [
-    `${job.id}: ${job.task} on ${job.chain}, blocks ${job.from} to ${job.to}${options.map((one) => `, ${one}`).join('')}`,
-    `${job.state}${job.note === null ? '' : `: ${job.note}`}`,
-    `${job.done} of ${job.total} blocks done, ${Math.round(job.blocksPerSecond)}/s${timeLeft(job) === '-' ? '' : `, ${timeLeft(job)} left`}`,
+    ...outlineLines(job, options, job.note),
     `${job.rows} rows, ${Math.round(job.rowsPerSecond)}/s`,
     `batches: ${counts.length === 0 ? 'none yet' : counts.join(', ')}`,
     ...(missing.blocks === 0
