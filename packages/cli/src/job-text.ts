@@ -20,9 +20,14 @@ export function outlineLines(job: JobOutline, options: readonly string[], note: 
   const left = timeLeft(job)
   return [
     `${job.id}: ${[`${job.task} on ${job.chain}`, `blocks ${job.from} to ${job.to}`, ...options].join(', ')}`,
-    `${job.state}${note === null ? '' : `: ${note}`}`,
+    stateText(job.state, note),
     `${job.done} of ${job.total ?? '?'} blocks done, ${Math.round(job.blocksPerSecond)}/s${left === '-' ? '' : `, ${left} left`}`,
   ]
+}
+
+/** A job's state, and what it waits for or why it ended so. */
+export function stateText(state: string, note: string | null): string {
+  return note === null ? state : `${state}: ${note}`
 }
 
 /** The time that is left of a job; `-` where nobody can tell, or nothing is left. */

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { stateText } from './job-text.ts'
 import type { ProgressBar } from './progress-bar.ts'
 
 const LOOK_EVERY_MS = 500
@@ -32,7 +33,7 @@ export async function watchJob<State extends string>(
   let told = ''
   while (true) {
     const job = await look()
-    const note = `${job.state}${job.note === null ? '' : `: ${job.note}`}`
+    const note = stateText(job.state, job.note)
     if (note !== told) {
       progress.end()
       tell(note)
@@ -46,4 +47,9 @@ export async function watchJob<State extends string>(
     // The signal ends the wait; the next look is the last.
     await delay(everyMs, undefined, { signal }).catch(() => undefined)
   }
+}
+
+/** Says on standard error what a job waits for, if anything. */
+export function tellWaiting(state: string, note: string | null): void {
+  if (note !== null) process.stderr.write(`${stateText(state, note)}\n`)
 }

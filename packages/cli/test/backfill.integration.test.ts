@@ -60,7 +60,7 @@ describe('blockmill backfill start', () => {
     const { status, stdout, stderr } = await backfill(...range, ...options)
     expect(status).toBe(0)
     expect(stdout).toMatch(/^[0-9a-f-]{36}\n$/)
-    expect(stderr).toContain("No scheduler leads chain 'dev' at the moment")
+    expect(stderr).toContain("pending: no scheduler leads chain 'dev' at the moment")
     const shown = await backfill('status', stdout.trim(), '--json')
     expect(JSON.parse(shown.stdout)).toMatchObject({
       id: stdout.trim(),

@@ -54,6 +54,29 @@ const setState = (job: string, state: string) =>
   database.query('update blockmill.range_job set state = $2, finished_at = now() where id = $1', [job, state])
 
 describe('a range job on record', () => {
+  it('says that it waits when no scheduler leads its chain, and only then', async () => {
+    const id = await create()
+    const waits = { note: "no scheduler leads chain 'dev' at the moment" }
+    const lead = (chain: string, seconds: number) =>
+      database.query(
+        `insert into blockmill.scheduler_lease (chain, holder, token, expires_at) values ($1, 'me', 1, now() + $2 * interval '1 s')
+         on conflict (chain) do update set expires_at = excluded.expires_at`,
+        [chain, seconds],
+      )
+    await lead('other', 60)
+    expect(await jobs.summary(id)).toMatchObject(waits)
+    await lead('dev', 60)
+    expect(await jobs.list()).toMatchObject([{ note: null }])
+    await lead('dev', -1)
+    await setState(id, 'running')
+    expect(await jobs.summary(id)).toMatchObject(waits)
+    await setState(id, 'paused')
+    expect(await jobs.summary(id)).toMatchObject({ note: null })
+    await setState(id, 'running')
+    await database.query(`update blockmill.range_job set note = 'batches are postponed'`)
+    expect(await jobs.summary(id)).toMatchObject({ note: 'batches are postponed' })
+  })
+
   it('is as it was asked for, before anybody has taken it up', async () => {
     const asked = {
       args: { address: '0xa', nested: { text: 'ü' } },

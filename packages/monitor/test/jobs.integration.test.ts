@@ -132,7 +132,7 @@ describe('POST /jobs', () => {
         total: 300,
         rows: 0,
         batches: { pending: 0, succeeded: 0 },
-        note: null,
+        note: "no scheduler leads chain 'dev' at the moment",
       },
     })
     expect((await ask('GET', `/${body.id}`)).body).toMatchObject({ id: body.id, missing: { blocks: 0, ranges: [] } })

@@ -20,14 +20,13 @@ import { dryRunBackfill } from '../backfill/dry-run-backfill.ts'
 import { backfillJobOf, type StartOptions } from '../backfill/start-backfill.ts'
 import type { EstimatedDryRun } from '../dry-run/dry-run-task.ts'
 import { EXIT_STATUS } from '../exit-status.ts'
-import { warnWithoutScheduler } from '../leading-scheduler.ts'
 import { anyNumber, jsonObject } from '../option-values.ts'
 import { printAnswer } from '../print-answer.ts'
 import { createProgressBar } from '../progress-bar.ts'
 import type { SetStatus } from '../run-cli.ts'
 import { addSettingOptions, optional, settingValues } from '../setting-options.ts'
 import { untilInterrupted } from '../until-interrupted.ts'
-import { watchJob } from '../watch-job.ts'
+import { tellWaiting, watchJob } from '../watch-job.ts'
 import { withDatabase } from '../with-database.ts'
 
 const { databaseUrl, configFile, taskPackages, chain, chainKind, chainEndpoints } = schedulerSettings
@@ -106,8 +105,11 @@ function addStart(backfill: Command, setStatus: SetStatus): void {
       }
       const backfills = createBackfills(database)
       await audited(database, command, () => backfills.create(job))
-      await warnWithoutScheduler(database, { chain: job.chain, what: 'back-fill' })
-      if (!watch) return printAnswer(await backfills.summary(job.id), json, () => job.id)
+      if (!watch) {
+        const started = await backfills.summary(job.id)
+        tellWaiting(started.state, started.error)
+        return printAnswer(started, json, () => job.id)
+      }
       if (!json) process.stdout.write(`${job.id}\n`)
       await watchToTheEnd(database, job.id, json, setStatus)
     })

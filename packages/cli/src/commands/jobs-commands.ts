@@ -20,14 +20,13 @@ import { audited } from '../audited.ts'
 import { EXIT_STATUS } from '../exit-status.ts'
 import { jobsText, jobText } from '../jobs/describe-job.ts'
 import { startJob, type StartJobOptions } from '../jobs/start-job.ts'
-import { warnWithoutScheduler } from '../leading-scheduler.ts'
 import { anyNumber, jsonObject } from '../option-values.ts'
 import { printAnswer } from '../print-answer.ts'
 import { createProgressBar } from '../progress-bar.ts'
 import type { SetStatus } from '../run-cli.ts'
 import { addSettingOptions, settingValues } from '../setting-options.ts'
 import { untilInterrupted } from '../until-interrupted.ts'
-import { watchJob } from '../watch-job.ts'
+import { tellWaiting, watchJob } from '../watch-job.ts'
 import { withDatabase } from '../with-database.ts'
 import { addJobResultsCommands } from './job-results-commands.ts'
 
@@ -81,8 +80,11 @@ function addStart(jobs: Command, setStatus: SetStatus): void {
     const { config } = await loadConfig(startSettings, { commandLine: settingValues(command, startSettings) })
     await withDatabase(config.databaseUrl, 'jobs', async (database) => {
       const id = await audited(database, command, () => startJob(database, config, options))
-      await warnWithoutScheduler(database, { chain: config.chain, what: 'range job' })
-      if (!watch) return printAnswer(await createRangeJobs(database).detail(id), json, () => id)
+      if (!watch) {
+        const job = await createRangeJobs(database).detail(id)
+        tellWaiting(job.state, job.note)
+        return printAnswer(job, json, () => id)
+      }
       if (!json) process.stdout.write(`${id}\n`)
       await watchToTheEnd(database, id, json, setStatus)
     })

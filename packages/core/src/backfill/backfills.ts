@@ -2,6 +2,7 @@ import { type Database, type Query } from '../database/database.ts'
 import { NonRetryableError } from '../errors/blockmill-error.ts'
 import { jobPace } from '../job/job-pace.ts'
 import { isUuid, rowById } from '../job/row-by-id.ts'
+import { isLedColumn, waitingForScheduler } from '../job/waiting-for-scheduler.ts'
 import { fromMultirange } from '../range/block-range.ts'
 import type { JsonObject } from '../task/json.ts'
 import type { TaskState } from '../task/task-state.ts'
@@ -47,7 +48,7 @@ const SIZE_OF = (set: string): string => `(select coalesce(sum(upper(one) - lowe
 
 const SUMMARY = `
   select ${BACKFILL_JOB_COLUMNS}, blocks_per_second, progress_at, clock_timestamp() as asked_at,
-    parts.done::bigint, parts.total::bigint, coalesce(parts.scheduled, 0)::bigint as scheduled
+    ${isLedColumn('backfill')}, parts.done::bigint, parts.total::bigint, coalesce(parts.scheduled, 0)::bigint as scheduled
   from blockmill.backfill left join lateral (
     select sum(${SIZE_OF('evaluated')}) as done, sum(${SIZE_OF('target')}) as total, sum(scheduled) as scheduled
     from blockmill.backfill_part where backfill = backfill.id
@@ -168,6 +169,7 @@ interface SummaryRow extends BackfillJobRow {
   readonly blocks_per_second: number | null
   readonly progress_at: Date | null
   readonly asked_at: Date
+  readonly is_led: boolean
   readonly done: number | null
   readonly total: number | null
   readonly scheduled: number
@@ -179,7 +181,13 @@ function summaryOfRow(row: SummaryRow): BackfillSummary {
   const total = row.total ?? (job.startedAt === null ? null : 0)
   const progress = { state: job.state, done: row.done ?? 0, total }
   const reported = { blocksPerSecond: row.blocks_per_second, at: row.progress_at }
-  return { ...job, ...progress, scheduled: row.scheduled, ...jobPace(progress, reported, row.asked_at) }
+  return {
+    ...job,
+    error: job.error ?? waitingForScheduler(job, row.is_led),
+    ...progress,
+    scheduled: row.scheduled,
+    ...jobPace(progress, reported, row.asked_at),
+  }
 }
 
 interface PartRow {

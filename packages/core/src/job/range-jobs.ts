@@ -11,6 +11,7 @@ import { isRangeJobOver, rangeJobMove, type RangeJobMove, type RangeJobState } f
 import type { RangeJob } from './range-job.ts'
 import { RANGE_JOB_COLUMNS, type RangeJobRow, rangeJobOfRow } from './range-job-rows.ts'
 import { isUuid, rowById } from './row-by-id.ts'
+import { isLedColumn, waitingForScheduler } from './waiting-for-scheduler.ts'
 import type { BatchPage, RangeBatch, RangeJobDetail, RangeJobSummary } from './range-job-view.ts'
 
 /** What a person may order of a job. */
@@ -63,7 +64,7 @@ const COUNTS = BATCH_STATES.map((state) => `count(*) filter (where state = '${st
 
 const SUMMARY = `
   select ${RANGE_JOB_COLUMNS}, blocks_per_second, rows_per_second, progress_at, clock_timestamp() as asked_at,
-    progress.*
+    ${isLedColumn('range_job')}, progress.*
   from blockmill.range_job left join lateral (
     select ${COUNTS},
       (coalesce(sum(to_block - from_block + 1) filter (where state = 'succeeded'), 0))::bigint as done,
@@ -228,6 +229,7 @@ interface SummaryRow extends RangeJobRow, Readonly<Record<BatchState, number>> {
   readonly rows_per_second: number | null
   readonly progress_at: Date | null
   readonly asked_at: Date
+  readonly is_led: boolean
   readonly done: number
   readonly rows: number
 }
@@ -239,6 +241,7 @@ function summaryOfRow(row: SummaryRow): RangeJobSummary {
   const pace = jobPace(extent, { blocksPerSecond: row.blocks_per_second, at: row.progress_at }, row.asked_at)
   return {
     ...job,
+    note: job.note ?? waitingForScheduler(job, row.is_led),
     done,
     total: extent.total,
     batches: { pending, queued, succeeded, failed, cancelled, split },
