@@ -4,6 +4,8 @@ import { stateText } from './job-text.ts'
 import type { ProgressBar } from './progress-bar.ts'
 
 const LOOK_EVERY_MS = 500
+/** The state of a job of a million batches takes about a second to count: whoever watches it must not keep the database at that. */
+const REST = 4
 
 /** How a durable job is, as far as watching it goes. */
 export interface WatchedJob<State extends string = string> {
@@ -21,7 +23,7 @@ export interface WatchOptions<State extends string> {
   /** Is told the state and its note whenever they change. */
   readonly tell: (line: string) => void
   readonly signal: AbortSignal
-  /** Time between two looks. Default 500 ms. */
+  /** Time between two looks, at least. Default 500 ms. */
   readonly everyMs?: number
 }
 
@@ -32,7 +34,9 @@ export async function watchJob<State extends string>(
 ): Promise<void> {
   let told = ''
   while (true) {
+    const begunMs = performance.now()
     const job = await look()
+    const tookMs = performance.now() - begunMs
     const note = stateText(job.state, job.note)
     if (note !== told) {
       progress.end()
@@ -45,7 +49,7 @@ export async function watchJob<State extends string>(
     }
     if (job.total !== null) progress.show({ done: job.done, total: job.total, perSecond: job.blocksPerSecond })
     // The signal ends the wait; the next look is the last.
-    await delay(everyMs, undefined, { signal }).catch(() => undefined)
+    await delay(Math.max(everyMs, REST * tookMs), undefined, { signal }).catch(() => undefined)
   }
 }
 
