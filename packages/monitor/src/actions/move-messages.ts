@@ -72,12 +72,24 @@ async function* moveLane(
       yield some.map(({ messageId = '' }) => ({ id: messageId, type: 'done' }))
       left -= some.length
       if (some.length > 0) continue
-      if ((await broker.depth(source))?.messages === 0 && arrived.length === 0) return
-      await delay(LOOK_AGAIN_MS)
+      if (!(await isEmpty())) await delay(LOOK_AGAIN_MS)
+      else if (arrived.length === 0 && (await isOver())) return
     }
   } finally {
     // What has arrived meanwhile goes back.
     await subscription.close()
+  }
+
+  async function isEmpty(): Promise<boolean> {
+    return ((await broker.depth(source))?.messages ?? 0) === 0
+  }
+
+  /** A queue is empty as soon as all was given out: what is still on its way is here when the consumer has ended. */
+  async function isOver(): Promise<boolean> {
+    await subscription.pause()
+    if (arrived.length === 0 && (await isEmpty())) return true
+    await subscription.resume()
+    return false
   }
 
   async function moveOne(delivery: Delivery): Promise<void> {

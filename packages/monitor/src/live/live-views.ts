@@ -23,13 +23,14 @@ export interface EndedTask {
   readonly error: string | null
 }
 
+// Of many that ended in one moment, always the same: those that were not told before are told.
 const ENDED = (condition: string): string => `(
   select id, chain, name, block_number as block, status, generation, attempt, worker, finished_at as "finishedAt", reason,
     left(error ->> 'message', 200) as error
-  from blockmill.task where finished_at > $1 ${condition} order by finished_at desc limit ${MAX_ENDED})`
+  from blockmill.task where finished_at > $1 ${condition} order by finished_at desc, id desc limit ${MAX_ENDED})`
 
 // Among thousands of successes a second, those that did not succeed would be seen by chance.
-const RECENTLY_ENDED = `${ENDED('')} union ${ENDED(`and status in ('failed', 'dead', 'cancelled', 'orphaned')`)} order by "finishedAt"`
+const RECENTLY_ENDED = `${ENDED('')} union ${ENDED(`and status in ('failed', 'dead', 'cancelled', 'orphaned')`)} order by "finishedAt", id`
 
 /** The last tasks that ended since, in this order; those that did not succeed are not crowded out. */
 export async function readEndedTasks(query: Query, since: Date): Promise<EndedTask[]> {
