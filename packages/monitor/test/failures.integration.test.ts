@@ -1,5 +1,5 @@
 import { type TaskEvent } from '@blockmill/core'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 
 import { readFailures } from '../src/failures/failure-groups.ts'
 import { eventBase, eventMessage, idOfBlock, succeeded, taskMessage } from './message-arbitraries.ts'
@@ -91,6 +91,9 @@ describe('GET /api/v1/failures', () => {
   })
 
   it('groups what failed on several chains, and tells the chains apart', async () => {
+    onTestFinished(async () => {
+      await api.database.query('delete from blockmill.task where id = $1', [idOfBlock(90)])
+    })
     await record(
       taskMessage([90], { chain: 'second' }),
       eventMessage([{ ...failed(90, 'block 90 is gone', 'tasks/a.ts', 0), chain: 'second' }]),
@@ -107,7 +110,6 @@ describe('GET /api/v1/failures', () => {
       { count: 1, chains: ['second'], example: { id: idOfBlock(90) } },
     ])
     expect((await groups('since=2026-01-01T00:00:02.000Z'))[0]).toMatchObject({ count: 2, chains: ['dev'] })
-    await api.database.query('delete from blockmill.task where id = $1', [idOfBlock(90)])
   })
 
   it.each([

@@ -37,7 +37,7 @@ import { createTestJob, deliverPart, endBatch, endJob, listOf, partOf } from './
 const server = testDatabase({ migrate: migrateTemplate })
 const logger = createSilentLogger()
 const topology = createTopology()
-const soon = { timeoutMs: 5_000, intervalMs: 5 }
+const soon = { intervalMs: 5 }
 const incomplete = expect.objectContaining({ code: 'RESULTS_INCOMPLETE' }) as unknown
 let database: Database
 let resultsDir: string
@@ -93,17 +93,17 @@ async function storedParts(job: string): Promise<string[]> {
   return rows.map(({ execution, part }) => `${execution}-${part}`)
 }
 
-/** A database whose transactions fail so many times, as when it is away. */
-function awayFor(failures: number): Database {
-  let left = failures
-  return {
+/** A database whose transactions fail until it comes back. */
+function databaseAway(): { readonly away: Database; readonly comeBack: () => void } {
+  let isAway = true
+  const away: Database = {
     ...database,
     async withTransaction(work) {
-      left -= 1
-      if (left >= 0) throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+      if (isAway) throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
       return database.withTransaction(work)
     },
   }
+  return { away, comeBack: () => void (isAway = false) }
 }
 
 describe.each(RESULT_SINKS)('rows in %s', (sink) => {
@@ -184,12 +184,14 @@ describe.each(RESULT_SINKS)('rows in %s', (sink) => {
   })
 
   it('are not acked before they are stored', async () => {
-    const { recorder, deliver } = await startRecorder({ into: awayFor(2) })
+    const { away, comeBack } = databaseAway()
+    const { recorder, deliver } = await startRecorder({ into: away })
     const { job, batch } = await createTestJob(database, { sink, batches: 1 })
     const part = partOf(job, batch(0), [{ n: 1 }])
     const delivery = deliver(part)
     await waitFor(() => !recorder.isReady(), { describe: 'the first failure', ...soon })
     expect(delivery.isAcked()).toBe(false)
+    comeBack()
     await waitFor(() => delivery.isAcked(), { describe: 'the part to be acked', ...soon })
     expect(await storedParts(job)).toHaveLength(1)
     expect(recorder.isReady()).toBe(true)

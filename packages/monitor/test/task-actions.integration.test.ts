@@ -1,5 +1,5 @@
 import { controlMessageCodec, type TaskMessage, taskMessageCodec } from '@blockmill/core'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
 import { eventBase, eventMessage, idOfBlock, succeeded, taskMessage } from './message-arbitraries.ts'
 import { testApi, testApiBroker } from './test-api.ts'
@@ -7,7 +7,7 @@ import { testApi, testApiBroker } from './test-api.ts'
 const now = () => new Date('2026-02-01T00:00:00.000Z')
 const broker = testApiBroker()
 const api = testApi(() => ({ broker: broker.ports, now }))
-const { record, call } = api
+const { record, call, ended } = api
 const UNKNOWN = '00000000-0000-8000-8000-000000000000'
 const [WAITING, FAILED, SUCCEEDED] = [idOfBlock(1), idOfBlock(2), idOfBlock(3)]
 
@@ -36,12 +36,12 @@ async function statusOf(id: string): Promise<string> {
   return (await call('GET', `/tasks/${id}`)).body.status
 }
 
-/** Waits until an operation has ended. */
-async function ended({ id }: { readonly id: string }) {
-  await expect
-    .poll(async () => (await call('GET', `/operations/${id}`)).body.state, { timeout: 15_000 })
-    .not.toBe('running')
-  return (await call('GET', `/operations/${id}`)).body
+/** What is published from now on is confirmed when the test says so, and at its end. */
+function holdConfirms(): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  broker.publishing = promise
+  onTestFinished(() => resolve())
+  return resolve
 }
 
 describe('POST /api/v1/tasks/:id/retry', () => {
@@ -230,11 +230,10 @@ describe('POST /api/v1/tasks/actions', () => {
       const some = many.slice(n, n + 400)
       await record(taskMessage(some), eventMessage(some.map(failed)))
     }
-    const hold = Promise.withResolvers<void>()
-    broker.publishing = hold.promise
+    const confirm = holdConfirms()
     const { body } = await call('POST', '/tasks/actions', { action: 'retry', filter: { blockFrom: 1_000 } })
     expect(await call('POST', `/operations/${body.id}/cancel`)).toMatchObject({ status: 202 })
-    hold.resolve()
+    confirm()
     const operation = await ended(body)
     expect(operation).toMatchObject({ state: 'cancelled', total: 1_200 })
     expect([0, 500]).toContain(operation.done)
@@ -242,14 +241,15 @@ describe('POST /api/v1/tasks/actions', () => {
   })
 
   it('runs four operations at once, and no more', async () => {
-    const hold = Promise.withResolvers<void>()
-    broker.publishing = hold.promise
+    const confirm = holdConfirms()
     const order = () => call('POST', '/tasks/actions', { action: 'cancel', ids: [WAITING] })
     const answers = [await order(), await order(), await order(), await order(), await order()]
     expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 409])
-    hold.resolve()
+    confirm()
     for (const { body } of answers.slice(0, 4)) expect(await ended(body)).toMatchObject({ state: 'completed' })
-    expect(await order()).toMatchObject({ status: 202 })
+    const further = await order()
+    expect(further).toMatchObject({ status: 202 })
+    await ended(further.body)
   })
 
   it('says why an operation has failed', async () => {

@@ -1,7 +1,7 @@
 import { type Broker, createMetrics, createSilentLogger, type Database, openDatabase } from '@blockmill/core'
 import { testDatabase } from '@blockmill/testkit/vitest'
 import type { FastifyInstance } from 'fastify'
-import { afterAll, beforeAll, beforeEach } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect } from 'vitest'
 
 import { type AppOptions, createApp } from '../src/http/app.ts'
 import { messageRecords } from '../src/recorder/message-records.ts'
@@ -19,6 +19,8 @@ export interface TestApi {
   readonly record: (...messages: readonly Message[]) => Promise<void>
   /** Asks for a path below `/api/v1`. */
   readonly call: (method: Method, path: string, body?: object) => Promise<Answer>
+  /** Waits until an operation has ended, and returns it. */
+  readonly ended: (operation: { readonly id: string }) => Promise<Answer['body']>
 }
 
 type Method = 'GET' | 'POST' | 'DELETE'
@@ -51,6 +53,11 @@ export function testApi(options: () => Partial<AppOptions> | Promise<Partial<App
     await app.close()
     await database.close()
   })
+  const call: TestApi['call'] = async (method, path, body) => {
+    const request = { method, url: `/api/v1${path}`, headers: { host: '127.0.0.1:8080' } }
+    const answer = await app.inject(body ? { ...request, payload: body } : request)
+    return { status: answer.statusCode, body: answer.body === '' ? undefined : answer.json() }
+  }
   return {
     get app() {
       return app
@@ -61,10 +68,11 @@ export function testApi(options: () => Partial<AppOptions> | Promise<Partial<App
     async record(...messages) {
       await storeRecords(database, foldBatch(messages.map(({ type, body }) => messageRecords(type, body))))
     },
-    async call(method, path, body) {
-      const request = { method, url: `/api/v1${path}`, headers: { host: '127.0.0.1:8080' } }
-      const answer = await app.inject(body ? { ...request, payload: body } : request)
-      return { status: answer.statusCode, body: answer.body === '' ? undefined : answer.json() }
+    call,
+    async ended({ id }) {
+      const operation = async () => (await call('GET', `/operations/${id}`)).body
+      await expect.poll(async () => (await operation()).state).not.toBe('running')
+      return operation()
     },
   }
 }
