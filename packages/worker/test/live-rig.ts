@@ -33,6 +33,8 @@ export interface LiveRig {
       readonly config?: Partial<WorkerConfig>
       readonly url?: string
       readonly isolation?: IsolationSources
+      /** Gets the worker's client before the worker does. */
+      readonly onBroker?: (broker: Broker) => void
     },
   ) => Promise<Worker>
 }
@@ -68,7 +70,7 @@ export function liveRig({ url, namespace }: { readonly url: string; readonly nam
     })
   })
   afterEach(async () => {
-    for (const stop of stops.splice(0)) await stop()
+    await Promise.all(stops.splice(0).map((stop) => stop()))
   })
   afterAll(() => driver.stop())
 
@@ -86,8 +88,9 @@ export function liveRig({ url, namespace }: { readonly url: string; readonly nam
         ),
       )
     },
-    async startWorker(queue, definitions, { config = {}, url: through = url, isolation } = {}) {
+    async startWorker(queue, definitions, { config = {}, url: through = url, isolation, onBroker } = {}) {
       const broker = connect(through, 'worker')
+      onBroker?.(broker)
       await broker.start()
       const worker = createWorker({
         config: {
