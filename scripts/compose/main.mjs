@@ -1,9 +1,10 @@
 // `npm run test:compose`: tries docker-compose.yml for real, and prints what it found. It needs a Docker engine with the compose
-// plugin, and says so where there is none. `-- image`, `-- load` or `-- idle` tries a part of it.
+// plugin, and says so where there is none. `-- image`, `-- load`, `-- observability` or `-- idle` tries a part of it.
 import process from 'node:process'
 
 import { idleChecks, imageChecks, loadChecks } from './checks.mjs'
 import { createProject, docker } from './project.mjs'
+import { hasImage, prometheusChecks } from './prometheus-checks.mjs'
 import { createRecord } from './record.mjs'
 
 const FILES = ['docker-compose.yml', 'scripts/compose/docker-compose.test.yml']
@@ -12,7 +13,7 @@ const NAME = 'blockmill-test'
 
 class GivenUp extends Error {}
 
-const PARTS = ['image', 'load', 'idle']
+const PARTS = ['image', 'load', 'observability', 'idle']
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : PARTS
 const unknown = wanted.find((part) => !PARTS.includes(part))
 if (unknown !== undefined) {
@@ -55,6 +56,12 @@ async function tryEverything() {
     if (wanted.includes('load')) {
       await runChecks(loadChecks({ project: load, record: createRecord(load) }), { counts, say, project: load })
       await load.remove()
+    }
+    if (wanted.includes('observability')) {
+      if (await hasImage(load, 'prometheus')) {
+        await runChecks(prometheusChecks({ project: load, record: createRecord(load) }), { counts, say, project: load })
+        await load.remove()
+      } else say('SKIPPED: Prometheus was not tried, because its image cannot be had.')
     }
     if (wanted.includes('idle')) await runChecks(idleChecks({ project: idle }), { counts, say, project: idle })
   } catch (error) {
