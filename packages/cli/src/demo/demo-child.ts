@@ -1,6 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
+import { createInterface } from 'node:readline'
 
+import { within } from '@blockmill/core'
 import { prettyFactory } from 'pino-pretty'
 
 /** How to start one process of the demo. */
@@ -32,6 +34,8 @@ export class UnexpectedEnd extends Error {
 
 /** Longer than the 30 s that a worker gives its handlers. */
 const STOP_GRACE_MS = 35_000
+/** What it printed last is read after its end; a process of its own that still lives keeps that from ending. */
+const OUTPUT_ENDS_WITHIN_MS = 2_000
 const LAST_LINES = 15
 const MOST_COLUMNS = 240
 
@@ -46,18 +50,22 @@ export function startDemoChild({ name, main, args, environment, logFile }: DemoC
   const started = Promise.withResolvers<string>()
   const failed = Promise.withResolvers<never>()
   const ended = Promise.withResolvers<void>()
+  const printed = Promise.withResolvers<void>()
   let isStopping = false
 
+  child.once('close', () => printed.resolve())
   child.on('message', (message: { readonly url?: string }) => started.resolve(message.url ?? ''))
   child.once('error', (error) => {
     ended.resolve()
     failed.reject(error)
   })
+  const tellEnd = async (how: string): Promise<void> => {
+    await within(OUTPUT_ENDS_WITHIN_MS, printed.promise)
+    failed.reject(new UnexpectedEnd(`${name} ${how}. Its last lines, from ${logFile}:\n${lastLines()}`))
+  }
   child.once('exit', (code, signal) => {
     ended.resolve()
-    if (isStopping) return
-    const how = signal === null ? `ended with status ${code}` : `was ended by ${signal}`
-    failed.reject(new UnexpectedEnd(`${name} ${how}. Its last lines, from ${logFile}:\n${lastLines()}`))
+    if (!isStopping) void tellEnd(signal === null ? `ended with status ${code}` : `was ended by ${signal}`)
   })
   failed.promise.catch(started.reject)
   // Both are waited for by whoever started it, as long as it matters.
@@ -81,9 +89,10 @@ function keepOutput(child: ChildProcess, logFile: string): () => string {
   const file = createWriteStream(logFile)
   let kept: string[] = []
   for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (chunk: string) => {
-      file.write(chunk)
-      kept = [...kept, ...chunk.split('\n').filter((line) => line !== '')].slice(-LAST_LINES)
+    if (stream === null) continue
+    stream.on('data', (chunk: Buffer) => file.write(chunk))
+    createInterface({ input: stream }).on('line', (line) => {
+      if (line !== '') kept = [...kept, line].slice(-LAST_LINES)
     })
   }
   child.once('close', () => file.end())
