@@ -1,14 +1,17 @@
+import { randomUUID } from 'node:crypto'
+
 import {
   type Broker,
-  type Control,
   type ControlMessage,
   controlMessage,
+  type ControlReply,
+  controlReplyCodec,
   createBroker,
-  createControl,
   createMetrics,
   createSilentLogger,
   createTopology,
   type Database,
+  type Lane,
   listenToControl,
   openDatabase,
   publishControl,
@@ -32,14 +35,20 @@ type State = Extract<ControlMessage, { type: 'state' }>
 /** The operator's connection, which also stands for a worker's. */
 let broker: Broker
 let database: Database
-let control: Control
 const states: State[] = []
+/** Of the latest order. */
+const answers: ControlReply[] = []
+const replyTo = randomUUID()
 
 beforeAll(async () => {
   broker = createBroker({ url: rabbit.url, topology, logger, connectionName: 'control-test' })
   database = openDatabase({ url: databaseUrl, logger })
   await broker.start()
-  control = createControl({ broker, logger, by: 'ada', waitMs: 300 })
+  await broker.listen({
+    exchange: topology.exchanges.reply,
+    pattern: replyTo,
+    onMessage: ({ body }) => void answers.push(controlReplyCodec.decode(body)),
+  })
   await listenToControl(broker, {
     logger,
     onMessage(message) {
@@ -47,10 +56,7 @@ beforeAll(async () => {
     },
   })
 })
-afterAll(async () => {
-  await control.close()
-  await Promise.all([broker.stop(), database.close()])
-})
+afterAll(() => Promise.all([broker.stop(), database.close()]))
 beforeEach(() => database.query('truncate blockmill.queue_state, blockmill.cancel_request, blockmill.task_attempt'))
 
 async function startMonitor(): Promise<Monitor> {
@@ -74,11 +80,25 @@ async function startMonitor(): Promise<Monitor> {
   return monitor
 }
 
+/** Gives an order as an operator does, until all monitors have answered: it is stored then. */
+async function giveOrder(
+  what: Parameters<typeof controlMessage>[0],
+  { monitors = 1 } = {},
+): Promise<readonly ControlReply[]> {
+  answers.length = 0
+  await publishControl(broker, { ...controlMessage(what, { by: 'ada', nowMs: Date.now() }), replyTo })
+  await waitFor(() => answers.length >= monitors, { describe: 'the monitors to answer' })
+  return answers
+}
+
+const pause = (queue: string, lane?: Lane) => giveOrder({ type: 'pause', queue, ...(lane && { lane }) })
+const cancel = (...blocks: readonly number[]) => giveOrder({ type: 'cancel', taskIds: blocks.map(idOfBlock) })
+
 /** What a worker is told that starts now. */
-async function askAsWorker(): Promise<State> {
+async function askAsWorker({ monitors = 1 } = {}): Promise<State> {
   states.length = 0
   await publishControl(broker, controlMessage({ type: 'sync' }, { by: 'worker-a', nowMs: Date.now() }))
-  return waitFor(() => states.at(-1), { describe: 'a monitor to answer' })
+  return waitFor(() => states[monitors - 1], { describe: 'the monitors to answer' })
 }
 
 const paused = ({ lanes }: State) =>
@@ -90,12 +110,12 @@ const paused = ({ lanes }: State) =>
 describe('a monitor', () => {
   it('remembers pauses, says so, and tells workers that start later', async () => {
     await startMonitor()
-    expect(await control.pauseQueue('slow')).toMatchObject([{ type: 'monitor' }])
-    expect(await control.pauseQueue('other', 'low')).toMatchObject([{ type: 'monitor' }])
+    expect(await pause('slow')).toMatchObject([{ type: 'monitor' }])
+    expect(await pause('other', 'low')).toMatchObject([{ type: 'monitor' }])
     expect(paused(await askAsWorker())).toEqual(['other.low', 'slow.high', 'slow.low', 'slow.normal'])
-    expect(await control.resumeQueue('slow', 'high')).toHaveLength(1)
+    expect(await giveOrder({ type: 'resume', queue: 'slow', lane: 'high' })).toHaveLength(1)
     expect(paused(await askAsWorker())).toEqual(['other.low', 'slow.low', 'slow.normal'])
-    const [stats] = await control.stats()
+    const [stats] = await giveOrder({ type: 'stats' })
     expect(stats).toMatchObject({ type: 'monitor-stats' })
     expect(stats?.type === 'monitor-stats' && stats.lanes.find(({ lane }) => lane === 'high')).toMatchObject({
       queue: 'slow',
@@ -107,7 +127,7 @@ describe('a monitor', () => {
   it('remembers cancels until the task has ended', async () => {
     await startMonitor()
     const before = Date.now()
-    await control.cancel([idOfBlock(1), idOfBlock(2)])
+    await cancel(1, 2)
     const { cancelled } = await askAsWorker()
     expect(new Set(cancelled.map(({ taskId }) => taskId))).toEqual(new Set([idOfBlock(1), idOfBlock(2)]))
     for (const { cancelledAt } of cancelled) expect(cancelledAt).toBeGreaterThanOrEqual(before)
@@ -122,7 +142,7 @@ describe('a monitor', () => {
 
   it('goes on telling of those of orphaned tasks, whose messages may still wait', async () => {
     await startMonitor()
-    await control.cancel([idOfBlock(3)])
+    await cancel(3)
     await database.query(
       `insert into blockmill.task (id, chain, name, status, attempt, postpones, changed_at)
        values ($1, 'dev', 'a', 'orphaned', 1, 0, now())`,
@@ -146,7 +166,7 @@ describe('a monitor', () => {
 
   it('remembers what it was told before it was started again', async () => {
     const first = await startMonitor()
-    await control.pauseQueue('kept')
+    await pause('kept')
     await first.stop()
     await startMonitor()
     expect(paused(await askAsWorker())).toEqual(['kept.high', 'kept.low', 'kept.normal'])
@@ -155,8 +175,10 @@ describe('a monitor', () => {
   it('answers and stores once when there are two', async () => {
     await startMonitor()
     await startMonitor()
-    expect(await control.pauseQueue('shared')).toHaveLength(2)
-    expect(paused(await askAsWorker())).toEqual(['shared.high', 'shared.low', 'shared.normal'])
+    await giveOrder({ type: 'pause', queue: 'shared' }, { monitors: 2 })
+    const state = await askAsWorker({ monitors: 2 })
+    expect(paused(state)).toEqual(['shared.high', 'shared.low', 'shared.normal'])
+    expect(answers).toHaveLength(2)
   })
 
   it('keeps the later of two orders, whichever is stored first', async () => {

@@ -40,6 +40,18 @@ beforeAll(async () => {
 })
 afterAll(() => postgres.stop())
 
+/** It runs again after the test, whatever becomes of that. */
+async function killPostgres(): Promise<{ restart(): Promise<void> }> {
+  let isDown = true
+  const restart = async (): Promise<void> => {
+    if (isDown) await postgres.restart()
+    isDown = false
+  }
+  onTestFinished(restart)
+  await postgres.kill()
+  return { restart }
+}
+
 interface Rig {
   readonly monitor: Monitor
   readonly broker: Broker
@@ -124,6 +136,17 @@ async function isReady(url: string): Promise<boolean> {
   return (await fetch(`${url}/health/ready`)).status === 200
 }
 
+function ready(url: string) {
+  return waitFor(() => isReady(url), { describe: 'the monitor to be ready' })
+}
+
+/** What is on record may not be acked yet. */
+function acked(url: string) {
+  const look = async () =>
+    /^blockmill_recorder_waiting_messages\S* 0$/m.test(await (await fetch(`${url}/metrics`)).text())
+  return waitFor(look, { describe: 'the monitor to ack all that was delivered' })
+}
+
 /** A database behind a proxy. */
 async function proxiedDatabase() {
   const databaseUrl = await createDatabase(postgres.url, `monitor_proxied_${(databases += 1)}`)
@@ -138,7 +161,7 @@ describe('the monitor', () => {
   it('is not ready while the database stalls, and stops all the same', async () => {
     const { proxy, databaseUrl } = await proxiedDatabase()
     const { monitor, broker, database, url } = await startRig({ databaseUrl })
-    await waitFor(() => isReady(url), { describe: 'the monitor to be ready' })
+    await ready(url)
     proxy.stall()
     expect(await (await fetch(`${url}/health/ready`)).json()).toMatchObject({
       reasons: expect.arrayContaining(['the database does not answer']),
@@ -147,7 +170,8 @@ describe('the monitor', () => {
     const begun = performance.now()
     await monitor.stop()
     await Promise.all([broker.stop(), database.close()])
-    expect(performance.now() - begun).toBeLessThan(12_000)
+    // Not until the statements are given up that are under way: that takes 20 s.
+    expect(performance.now() - begun).toBeLessThan(18_000)
   })
 
   it('records what is scheduled and finished, and shows it', async () => {
@@ -164,7 +188,7 @@ describe('the monitor', () => {
     await waitFor(async () => (await rig.broker.depth(rig.broker.topology.monitorQueue))?.messages === 0, {
       describe: 'the queue to be empty',
     })
-    expect(await isReady(rig.url)).toBe(true)
+    await ready(rig.url)
     const task = await (await fetch(`${rig.url}/api/v1/tasks/${idOfBlock(350)}`)).json()
     expect(task).toMatchObject({ status: 'succeeded', queue: 'default', result: { block: 350 } })
     await waitFor(
@@ -219,7 +243,7 @@ describe('the monitor', () => {
         },
       ]),
     )
-    expect(await isReady(rig.url)).toBe(true)
+    await ready(rig.url)
   })
 
   it('marks the tasks of a dead task message as dead, with the reason', async () => {
@@ -245,7 +269,7 @@ describe('the monitor', () => {
 describe('a monitor whose database is killed under load', () => {
   it(
     'acks nothing that was not stored, says that it is not ready, and catches up without a loss',
-    { timeout: 90_000 + 3 * DATABASE_DOWN_MS },
+    { timeout: 180_000 + 3 * DATABASE_DOWN_MS },
     async () => {
       const rig = await startRig()
       const send = async (from: number, to: number): Promise<void> => {
@@ -261,7 +285,7 @@ describe('a monitor whose database is killed under load', () => {
       await send(0, 500)
       const sending = send(500, 3_000)
       await recorded(rig, 500, `blockmill.task where status = 'succeeded' and block_number < 500`)
-      await postgres.kill()
+      const killed = await killPostgres()
       const backAt = performance.now() + DATABASE_DOWN_MS
       await waitFor(async () => !(await isReady(rig.url)), { describe: 'the monitor to notice' })
       await sending
@@ -275,11 +299,11 @@ describe('a monitor whose database is killed under load', () => {
       }
       if (sent > 3_000) await heldByBroker(rig, ((sent - 3_000) / 50) * 51)
 
-      await postgres.restart()
-      await recorded(rig, sent, undefined, 30_000 + 2 * DATABASE_DOWN_MS)
+      await killed.restart()
+      await recorded(rig, sent, undefined, 60_000 + 2 * DATABASE_DOWN_MS)
       expect(await countOf(rig, 'blockmill.task')).toBe(sent)
       expect(await countOf(rig, 'blockmill.dead_letter')).toBe(0)
-      await waitFor(() => isReady(rig.url), { describe: 'the monitor to be ready again', timeoutMs: 30_000 })
+      await ready(rig.url)
       await rig.monitor.stop()
       // Only what was acked is gone from the queue; after everything was recorded, nothing comes back to it.
       await waitFor(async () => (await rig.broker.depth(rig.broker.topology.monitorQueue))?.messages === 0, {
@@ -292,7 +316,8 @@ describe('a monitor whose database is killed under load', () => {
     const rig = await startRig()
     await publish(rig, taskMessage([1]))
     await recorded(rig, 1, 'blockmill.task')
-    await postgres.kill()
+    await acked(rig.url)
+    const killed = await killPostgres()
     await publish(
       rig,
       ...range(1, 200).map((block) => taskMessage([block])),
@@ -303,7 +328,7 @@ describe('a monitor whose database is killed under load', () => {
     await waitFor(async () => (await rig.broker.depth(rig.broker.topology.monitorQueue))?.messages === 200, {
       describe: 'all messages to be back in the queue',
     })
-    await postgres.restart()
+    await killed.restart()
     const next = await startRig({ namespace: rig.namespace, databaseUrl: rig.databaseUrl })
     await recorded(next, 199)
   })
@@ -312,7 +337,7 @@ describe('a monitor whose database is killed under load', () => {
 describe('starting a monitor', () => {
   it('serves health checks while it waits for the database, and records once that is there', async () => {
     const rig = await createRig()
-    await postgres.kill()
+    const killed = await killPostgres()
     let isStarted = false
     const starting = rig.monitor.start().then((url) => {
       isStarted = true
@@ -320,11 +345,11 @@ describe('starting a monitor', () => {
     })
     await waitFor(() => rig.broker.isReady(), { describe: 'the broker' })
     expect(isStarted).toBe(false)
-    await postgres.restart()
+    await killed.restart()
     const url = await starting
     await publish(rig, taskMessage([1]), eventMessage([succeeded(1)]))
     await recorded(rig, 1)
-    expect(await isReady(url)).toBe(true)
+    await ready(url)
   })
 
   it('can be started and stopped in any order, any number of times', async () => {

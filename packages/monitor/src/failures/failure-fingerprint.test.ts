@@ -51,7 +51,7 @@ describe('a normalised message', () => {
     const begun = performance.now()
     for (const part of ['"', "'", '`', ' "', '0x', 'a1', '1.', '-1', 'deadbeef-'])
       normalisedMessage(part.repeat(100_000))
-    expect(performance.now() - begun).toBeLessThan(500)
+    expect(performance.now() - begun).toBeLessThan(2_000)
   })
 })
 

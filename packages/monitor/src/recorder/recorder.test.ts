@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
 import { createMetrics, createSilentLogger, type Database, DEAD_HEADERS, type Query } from '@blockmill/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
@@ -38,7 +40,9 @@ async function start(
 }
 
 const acked = (deliveries: readonly FakeDelivery[]) => deliveries.map(({ isAcked }) => isAcked())
-const settled = () => vi.waitFor(() => Promise.resolve())
+/** All has gone on that waits for nothing. */
+const settled = () => nextTurn()
+const eventually = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 5 })
 
 describe('the recorder', () => {
   it('acks only what was committed', async () => {
@@ -48,7 +52,7 @@ describe('the recorder', () => {
     await settled()
     expect(acked(deliveries)).toEqual([false, false])
     commit.resolve()
-    await vi.waitFor(() => expect(acked(deliveries)).toEqual([true, true]))
+    await eventually(() => expect(acked(deliveries)).toEqual([true, true]))
   })
 
   it('gathers what arrives during a write into the next batch', async () => {
@@ -58,26 +62,26 @@ describe('the recorder', () => {
     await settled()
     const rest = deliver(taskMessage([3]), eventMessage([succeeded(2)]), taskMessage([2]))
     first.resolve()
-    await vi.waitFor(() => expect(acked(rest)).toEqual([true, true, true]))
+    await eventually(() => expect(acked(rest)).toEqual([true, true, true]))
     expect(commits).toEqual([[idOfBlock(1)], [idOfBlock(2), idOfBlock(3)]])
   })
 
   it('writes a full batch without waiting for the spacing to end', async () => {
     const { deliver, commits } = await start(undefined, { spacingMs: 60_000 })
     deliver(taskMessage([0]))
-    await vi.waitFor(() => expect(commits).toHaveLength(1))
+    await eventually(() => expect(commits).toHaveLength(1))
     deliver(...Array.from({ length: 499 }, (_, index) => taskMessage([index + 1])))
     await settled()
     expect(commits).toHaveLength(1)
     deliver(taskMessage([500]))
-    await vi.waitFor(() => expect(commits[1]).toHaveLength(500))
+    await eventually(() => expect(commits[1]).toHaveLength(500))
   })
 
   it('bounds a batch by rows, because a chunk carries many', async () => {
     const { deliver, commits } = await start()
     const chunk = (from: number) => taskMessage(Array.from({ length: 500 }, (_, index) => from + index))
     const deliveries = deliver(...Array.from({ length: 41 }, (_, index) => chunk(index * 500)))
-    await vi.waitFor(() => expect(acked(deliveries)).not.toContain(false))
+    await eventually(() => expect(acked(deliveries)).not.toContain(false))
     expect(commits.map((ids) => ids.length)).toEqual([20_000, 500])
   })
 
@@ -92,7 +96,7 @@ describe('the recorder', () => {
     deliveries.push(...deliver(...Array.from({ length: 20 }, (_, index) => large(index))))
     expect(broker.isPaused(broker.topology.monitorQueue)).toBe(true)
     commit.resolve()
-    await vi.waitFor(() => expect(acked(deliveries)).not.toContain(false))
+    await eventually(() => expect(acked(deliveries)).not.toContain(false))
     expect(broker.isPaused(broker.topology.monitorQueue)).toBe(false)
   })
 
@@ -102,10 +106,10 @@ describe('the recorder', () => {
       if (isDown) throw unavailable
     })
     const deliveries = deliver(taskMessage([1]), heartbeat([2]))
-    await vi.waitFor(() => expect(recorder.isReady()).toBe(false))
+    await eventually(() => expect(recorder.isReady()).toBe(false))
     expect(acked(deliveries)).toEqual([false, false])
     isDown = false
-    await vi.waitFor(() => expect(acked(deliveries)).toEqual([true, true]))
+    await eventually(() => expect(acked(deliveries)).toEqual([true, true]))
     expect(recorder.isReady()).toBe(true)
     expect(commits).toEqual([[idOfBlock(1), idOfBlock(2)]])
     expect(await metrics.getSingleMetricAsString('blockmill_recorder_retries_total')).toMatch(/_total\{.*\} [1-9]/)
@@ -118,7 +122,7 @@ describe('the recorder', () => {
       taskMessage([1], { scheduledAt: secondsAgo(5_000) }),
       taskMessage([2], { scheduledAt: secondsAgo(100) }),
     )
-    await vi.waitFor(() => expect(acked(deliveries)).toEqual([true, true]))
+    await eventually(() => expect(acked(deliveries)).toEqual([true, true]))
     const lag = await metrics.getSingleMetricAsString('blockmill_recorder_lag_seconds')
     expect(Number(lag.split(' ').at(-1))).toBeGreaterThanOrEqual(100)
     expect(Number(lag.split(' ').at(-1))).toBeLessThan(200)
@@ -129,7 +133,7 @@ describe('the recorder', () => {
       throw unavailable
     })
     const deliveries = deliver(taskMessage([1]))
-    await vi.waitFor(() => expect(recorder.isReady()).toBe(false))
+    await eventually(() => expect(recorder.isReady()).toBe(false))
     await Promise.all([recorder.stop(), recorder.stop()])
     expect(acked(deliveries)).toEqual([false])
     expect(broker.isPaused(broker.topology.monitorQueue)).toBe(true)
@@ -151,7 +155,7 @@ describe('the recorder', () => {
     })
     const blocks = Array.from({ length: 40 }, (_, index) => index)
     const deliveries = deliver(...blocks.map((block) => taskMessage([block])))
-    await vi.waitFor(() => expect(acked(deliveries)).not.toContain(false))
+    await eventually(() => expect(acked(deliveries)).not.toContain(false))
     expect(new Set(commits.flat())).toEqual(new Set(blocks.filter((block) => block !== 13).map(idOfBlock)))
     expect(broker.published.map(({ message }) => message)).toEqual([
       expect.objectContaining({
@@ -174,7 +178,7 @@ describe('the recorder', () => {
       if (ids.includes(idOfBlock(2))) throw refused
     })
     const [delivery] = deliver(eventMessage([succeeded(1), succeeded(2), succeeded(3)]))
-    await vi.waitFor(() => expect(delivery?.isAcked()).toBe(true))
+    await eventually(() => expect(delivery?.isAcked()).toBe(true))
     expect(commits.flat().toSorted()).toEqual([idOfBlock(1), idOfBlock(3)])
     expect(broker.published).toHaveLength(1)
   })
@@ -182,17 +186,17 @@ describe('the recorder', () => {
   it('acks a malformed message only after the dead queue has confirmed it', async () => {
     const { deliver, broker } = await start(undefined, { confirms: false })
     const deliveries = deliver({ type: 'blockmill.task.v1', body: Buffer.from('{') }, taskMessage([1]))
-    await vi.waitFor(() => expect(broker.published).toHaveLength(1))
+    await eventually(() => expect(broker.published).toHaveLength(1))
     expect(broker.published[0]?.message.headers).toMatchObject({ [DEAD_HEADERS.reason]: 'invalid_message' })
     expect(acked(deliveries)).toEqual([false, false])
     broker.published[0]?.confirm()
-    await vi.waitFor(() => expect(acked(deliveries)).toEqual([true, true]))
+    await eventually(() => expect(acked(deliveries)).toEqual([true, true]))
   })
 
   it('stops although the dead queue does not confirm', async () => {
     const { deliver, broker, recorder } = await start(undefined, { confirms: false })
     const deliveries = deliver({ type: 'blockmill.task.v1', body: Buffer.from('{') })
-    await vi.waitFor(() => expect(broker.published).toHaveLength(1))
+    await eventually(() => expect(broker.published).toHaveLength(1))
     await recorder.stop()
     expect(acked(deliveries)).toEqual([false])
   })
@@ -206,7 +210,7 @@ describe('the recorder', () => {
     broker.cut(broker.topology.monitorQueue)
     first.resolve()
     const again = deliver(taskMessage([1]), taskMessage([2]))
-    await vi.waitFor(() => expect(acked(again)).toEqual([true, true]))
+    await eventually(() => expect(acked(again)).toEqual([true, true]))
     expect(acked(stale)).toEqual([false, false])
     expect(commits).toEqual([[idOfBlock(1)], [idOfBlock(1), idOfBlock(2)]])
   })
