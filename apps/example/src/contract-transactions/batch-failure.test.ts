@@ -57,11 +57,20 @@ describe('batchFailure', () => {
   })
 
   it('leaves everything else to the retry policy', async () => {
-    for (const type of ['block_too_large', 'refused', 'invalid_data'] as const)
+    for (const type of ['block_too_large', 'method_missing', 'refused', 'invalid_data'] as const)
       expect(await decide(type)).toBeInstanceOf(ProviderError)
     const other = new TypeError('a fault of ours')
     expect(await batchFailure(other, context)).toBe(other)
   })
+
+  it.each(['method_missing', 'refused', 'invalid_data'] as const)(
+    'waits on %s while the provider answers everything so: no block of the range is the cause',
+    async (type) => {
+      const thrown = await decide(type, {}, { answersOthers: async () => false })
+      expect(thrown).toBeInstanceOf(Postpone)
+      expect(thrown).toMatchObject({ delayMs: 5 * MINUTE_MS, message: 'the reason' })
+    },
+  )
 
   it('knows every failure', async () => {
     for (const type of PROVIDER_FAILURES) expect(await decide(type)).toBeInstanceOf(Error)

@@ -60,9 +60,12 @@ export async function batchFailure(
       return split()
     case 'chain_unsupported':
       return new Cancel(message)
-    case 'block_too_large':
+    case 'method_missing':
     case 'refused':
     case 'invalid_data':
+      // A web page of a gateway, or a URL that is none of an API, answers everything so.
+      return (await answersOthers()) ? error : waitAtLeast(PERSON_PAUSE_MS)
+    case 'block_too_large':
       return error
   }
 }

@@ -1,7 +1,7 @@
 import { defineRangeTask, rangeSize, type RateLimitOptions } from '@blockmill/core'
 
 import { batchFailure } from './batch-failure.ts'
-import { createLearntLimits, openProvider } from './open-provider.ts'
+import { createLearntLimits, type LearntLimits, openProvider } from './open-provider.ts'
 import { ProviderError } from './provider-error.ts'
 import { loadProviderSettings, type ProviderSettings } from './provider-settings.ts'
 import { assertBlockExists, type TransactionProvider } from './transaction-provider.ts'
@@ -25,9 +25,8 @@ export function defineContractTransactions({
   name = 'contract-transactions',
   loadSettings = loadProviderSettings,
 }: ContractTransactionsOptions = {}) {
-  const learnt = createLearntLimits()
-  /** The newest block that is known by provider and chain, so that not every batch has to ask. */
-  const heads = new Map<string, number>()
+  /** What is known of each provider and chain, so that not every batch has to find it out: limits, and the newest block. */
+  const known = new Map<string, { readonly limits: LearntLimits; head: number }>()
 
   return defineRangeTask({
     name,
@@ -41,6 +40,9 @@ export function defineContractTransactions({
       const { address, chainId, provider: providerName = 'etherscan' } = args
       let next = typeof cursor === 'number' ? cursor : range.from
       let requests = 0
+      const chain = `${providerName} ${chainId}`
+      const learnt = known.get(chain) ?? { limits: createLearntLimits(), head: -1 }
+      known.set(chain, learnt)
       let provider: TransactionProvider | undefined
       const query = {
         address: address.toLowerCase(),
@@ -56,12 +58,11 @@ export function defineContractTransactions({
           provider: providerName,
           chainId,
           settings: await loadSettings(),
-          learnt,
+          learnt: learnt.limits,
           chain: () => context.chain,
           logger: log,
         })
-        const chain = `${providerName} ${chainId}`
-        if (range.to > (heads.get(chain) ?? -1)) heads.set(chain, await assertBlockExists(provider, range.to, query))
+        if (range.to > learnt.head) learnt.head = await assertBlockExists(provider, range.to, query)
         while (next <= range.to) {
           const page = await provider.read({ ...query, range: { from: next, to: range.to }, whenFull: 'split' })
           await context.emit(page.rows)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { parseHead, parseTransactions } from './etherscan-answer.ts'
+import { parseBlockNumber, parseHead, parseTransactions } from './etherscan-answer.ts'
 import { ProviderError } from './provider-error.ts'
 
 const ADDRESS = `0x${'ab'.repeat(20)}`
@@ -39,9 +39,12 @@ const failureOf = (body: unknown): ProviderError => {
   throw new Error('It was taken for an answer.')
 }
 
+const rowsOf = (body: unknown) => parseTransactions(body).map((listed) => listed.row)
+
 describe('parseTransactions', () => {
   it('reads a row, with amounts beyond 2^53 as text and all hex in lower case', () => {
-    expect(parseTransactions(ok(row))).toEqual([
+    expect(parseTransactions(ok(row))).toMatchObject([{ blockNumber: 4_370_000, blockHash: `0x${'cd'.repeat(32)}` }])
+    expect(rowsOf(ok(row))).toEqual([
       {
         hash: `0x${'ab'.repeat(32)}`,
         blockNumber: 4_370_000,
@@ -62,11 +65,33 @@ describe('parseTransactions', () => {
 
   it('tells a creation, a failure, and what blocks before Byzantium do not say', () => {
     const created = { ...row, to: '', contractAddress: ADDRESS }
-    expect(parseTransactions(ok(created))[0]).toMatchObject({ to: null, contractAddress: ADDRESS })
-    expect(parseTransactions(ok({ ...created, to: null }))[0]).toMatchObject({ to: null, contractAddress: ADDRESS })
+    expect(rowsOf(ok(created))[0]).toMatchObject({ to: null, contractAddress: ADDRESS })
+    expect(rowsOf(ok({ ...created, to: null }))[0]).toMatchObject({ to: null, contractAddress: ADDRESS })
     const failed = { ...created, txreceipt_status: '0', isError: '1' }
-    expect(parseTransactions(ok(failed))[0]).toMatchObject({ to: null, contractAddress: null, status: 'failed' })
-    expect(parseTransactions(ok({ ...row, txreceipt_status: '' }))[0]).toMatchObject({ status: null })
+    expect(rowsOf(ok(failed))[0]).toMatchObject({ to: null, contractAddress: null, status: 'failed' })
+    expect(rowsOf(ok({ ...row, txreceipt_status: '' }))[0]).toMatchObject({ status: null })
+  })
+
+  it('tells what the genesis block gave from a transaction', () => {
+    const grant = {
+      ...row,
+      blockNumber: '0',
+      timeStamp: '1438269973',
+      hash: `GENESIS_${'ab'.repeat(20)}`,
+      nonce: '',
+      blockHash: '',
+      from: 'GENESIS',
+      gas: '0',
+      txreceipt_status: '',
+      input: '',
+    }
+    const [granted, sent] = parseTransactions(ok(grant, row))
+    expect(granted).toEqual({ blockNumber: 0, blockHash: undefined, row: undefined })
+    expect(sent?.row).toMatchObject({ blockNumber: 4_370_000 })
+  })
+
+  it('says which row is wrong, and in what', () => {
+    expect(failureOf(ok(row, { ...row, value: '-1' })).message).toContain('result.1.value')
   })
 
   it('takes "No transactions found" for an empty list', () => {
@@ -80,6 +105,8 @@ describe('parseTransactions', () => {
     ['Invalid API Key', 'key_refused'],
     ['Missing/Invalid API Key', 'key_refused'],
     ['Too many invalid api key attempts, please try again later', 'key_refused'],
+    ['Your API key has expired', 'key_refused'],
+    ['The API Key is not valid for this service', 'key_refused'],
     [
       'Missing or unsupported chainid parameter (required for v2 api), please see https://api.etherscan.io/v2/chainlist for the list of supported chainids',
       'chain_unsupported',
@@ -118,6 +145,15 @@ describe('parseTransactions', () => {
     ['input with half a byte', ok({ ...row, input: '0xabc' })],
   ])('refuses %s', (_what, body) => {
     expect(failureOf(body).type).toBe('invalid_data')
+  })
+})
+
+describe('parseBlockNumber', () => {
+  it('reads the text of Etherscan and the object of Blockscout', () => {
+    expect(parseBlockNumber({ status: '1', message: 'OK', result: '9251482' })).toBe(9_251_482)
+    expect(parseBlockNumber({ status: '1', message: 'OK', result: { blockNumber: '2165403' } })).toBe(2_165_403)
+    expect(() => parseBlockNumber({ status: '1', message: 'OK', result: null })).toThrow('not a block number')
+    expect(() => parseBlockNumber(notOk('Error! No closest block found'))).toThrow('No closest block found')
   })
 })
 

@@ -5,14 +5,17 @@ import { type ContractTransaction, contractTransaction } from './contract-transa
 import { ProviderError, type ProviderErrorOptions, type ProviderFailure } from './provider-error.ts'
 
 const Digits = Type.String({ pattern: '^[0-9]{1,78}$' })
+const Hash = Type.String({ pattern: '^0x[0-9a-fA-F]{64}$' })
 const Address = Type.String({ pattern: '^0x[0-9a-fA-F]{40}$' })
 /** APIs write what is not there in three ways. */
 const AddressOrNone = Type.Optional(Type.Union([Address, Type.Literal(''), Type.Null()]))
 
 /** A row of `txlist`, as far as it is read. */
 const EtherscanTransaction = Type.Object({
-  hash: Type.String({ pattern: '^0x[0-9a-fA-F]{64}$' }),
+  hash: Hash,
   blockNumber: Digits,
+  // Compatible APIs may leave it out.
+  blockHash: Type.Optional(Type.Union([Hash, Type.Literal(''), Type.Null()])),
   transactionIndex: Digits,
   timeStamp: Digits,
   from: Address,
@@ -27,10 +30,24 @@ const EtherscanTransaction = Type.Object({
 })
 type EtherscanTransaction = Static<typeof EtherscanTransaction>
 
-const EtherscanTransactions = Type.Array(EtherscanTransaction)
+/** Ether that the genesis block gave out, which Etherscan lists as if it were a transaction: hash `GENESIS_…`, from `GENESIS`. */
+const GenesisGrant = Type.Object({ hash: Type.String({ pattern: '^GENESIS' }), blockNumber: Digits })
+
+/** What an answer of `txlist` has in one place. */
+export interface ListedTransaction {
+  readonly blockNumber: number
+  /** Lower case; `undefined` where the API does not tell. */
+  readonly blockHash: string | undefined
+  /** `undefined` for what is no transaction, and yet counts where rows are counted: a grant of the genesis block. */
+  readonly row: ContractTransaction | undefined
+}
 
 /** Compiled when the first answer comes, because workers that never ask load this module, too. */
-let validator: ReturnType<typeof Compile<typeof EtherscanTransactions>> | undefined
+let validators: ReturnType<typeof compile> | undefined
+
+function compile() {
+  return { transaction: Compile(EtherscanTransaction), grant: Compile(GenesisGrant) }
+}
 
 const STATUSES = { '0': 'failed', '1': 'success', '': null } as const
 /** The last second that a `Date` can hold. */
@@ -40,15 +57,21 @@ const LAST_SECOND = 8.64e12
  * Reads an answer of the action `txlist`.
  * @throws ProviderError for what APIs answer with HTTP status 200 in place of rows, and for rows that break their schema.
  */
-export function parseTransactions(body: unknown): readonly ContractTransaction[] {
+export function parseTransactions(body: unknown): readonly ListedTransaction[] {
   const result = resultOf(body)
-  validator ??= Compile(EtherscanTransactions)
-  if (!validator.Check(result)) {
-    const [problem] = validator.Errors(result)
-    const where = problem === undefined ? '' : `: result${problem.instancePath.replaceAll('/', '.')} ${problem.message}`
-    throw new ProviderError('invalid_data', `The API answered with rows that are not transactions${where}.`)
-  }
-  return result.map(toTransaction)
+  if (!Array.isArray(result)) throw notTransactions(`result must be a list and is ${show(result)}`)
+  return result.map(toListed)
+}
+
+/**
+ * Reads an answer of the action `getblocknobytime`: text, or an object with it in Blockscout.
+ * @throws ProviderError like `parseTransactions`.
+ */
+export function parseBlockNumber(body: unknown): number {
+  const result = resultOf(body)
+  const told = typeof result === 'object' && result !== null && 'blockNumber' in result ? result.blockNumber : result
+  if (typeof told === 'string' && /^\d+$/.test(told)) return toNumber(told)
+  throw notABlockNumber(result)
 }
 
 /**
@@ -59,7 +82,30 @@ export function parseHead(body: unknown): number {
   const result = resultOf(body)
   const head = typeof result === 'string' && /^0x[0-9a-f]+$/i.test(result) ? Number(result) : Number.NaN
   if (Number.isSafeInteger(head)) return head
-  throw new ProviderError('invalid_data', `The API answered with something that is not a block number: ${show(result)}`)
+  throw notABlockNumber(result)
+}
+
+function notABlockNumber(result: unknown): ProviderError {
+  return new ProviderError(
+    'invalid_data',
+    `The API answered with something that is not a block number: ${show(result)}`,
+  )
+}
+
+function toListed(told: unknown, index: number): ListedTransaction {
+  const { transaction, grant } = (validators ??= compile())
+  if (grant.Check(told)) return { blockNumber: toNumber(told.blockNumber), blockHash: undefined, row: undefined }
+  if (transaction.Check(told)) {
+    const row = toTransaction(told)
+    return { blockNumber: row.blockNumber, blockHash: told.blockHash?.toLowerCase() || undefined, row }
+  }
+  const [problem] = transaction.Errors(told)
+  const why = problem === undefined ? '' : `${problem.instancePath.replaceAll('/', '.')} ${problem.message}`
+  throw notTransactions(`result.${index}${why}`)
+}
+
+function notTransactions(why: string): ProviderError {
+  return new ProviderError('invalid_data', `The API answered with rows that are not transactions: ${why}.`)
 }
 
 function toTransaction(told: EtherscanTransaction): ContractTransaction {
@@ -120,7 +166,11 @@ function resultOf(body: unknown): unknown {
 /** The first that fits counts: the text on rate limits speaks of keys, for one. */
 const REFUSALS: readonly (readonly [pattern: RegExp, type: ProviderFailure])[] = [
   [/daily|per day|calls\/day/i, 'daily_limit'],
-  [/invalid api key|api key (is )?(missing|expired|disabled|blocked)|missing\S* api ?key/i, 'key_refused'],
+  [/(invalid|missing|expired|wrong|unknown)\S* api[ -]?key/i, 'key_refused'],
+  [
+    /api[ -]?key (is |has |was |been )*(invalid|missing|expired|wrong|unknown|disabled|blocked|revoked|not )/i,
+    'key_refused',
+  ],
   [/rate limit|too many requests|calls per sec|throttl/i, 'rate_limited'],
   [/chainid|not supported for this chain|unsupported chain/i, 'chain_unsupported'],
   [/window is too large|query timeout|smaller (result|block range)|block range/i, 'too_much'],

@@ -1,7 +1,6 @@
 import { type BlockRange, parseRetryAfter, redactUrl, redactUrls } from '@blockmill/core'
 
-import type { ContractTransaction } from './contract-transaction.ts'
-import { parseHead, parseTransactions, refusal } from './etherscan-answer.ts'
+import { type ListedTransaction, parseBlockNumber, parseHead, parseTransactions, refusal } from './etherscan-answer.ts'
 import { ProviderError, type ProviderErrorOptions } from './provider-error.ts'
 
 export interface EtherscanApiOptions {
@@ -23,17 +22,20 @@ export interface TransactionsRequest {
   readonly offset: number
 }
 
-/** The two requests to an Etherscan-compatible API that are made here. Both throw a `ProviderError` that names no key. */
+/** The requests to an Etherscan-compatible API that are made here. All throw a `ProviderError` that names no key. */
 export interface EtherscanApi {
   /** As shown: the redacted URL. */
   readonly label: string
-  transactions(request: TransactionsRequest, signal: AbortSignal): Promise<readonly ContractTransaction[]>
-  /** Number of the newest block. */
-  head(signal: AbortSignal): Promise<number>
+  transactions(request: TransactionsRequest, signal: AbortSignal): Promise<readonly ListedTransaction[]>
+  /** Number of the newest block that the node behind the API has. Blockscout refuses it. */
+  nodeHead(signal: AbortSignal): Promise<number>
+  /** Number of the newest block that the API itself has. Some refuse it. */
+  listedHead(signal: AbortSignal): Promise<number>
 }
 
 /** Ten thousand rows with long inputs; more is asked for in smaller parts. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024
+const UNAUTHORIZED = 401
 const TOO_MANY_REQUESTS = 429
 
 /** Speaks version 2 of Etherscan's API, in which `chainid` names the chain. Opens nothing by itself. */
@@ -78,7 +80,11 @@ export function createEtherscanApi({ url, apiKey, chainId, timeoutMs }: Ethersca
       const parameters = { address, startblock: from, endblock: to, page, offset, sort: 'asc' }
       return parsed(get({ module: 'account', action: 'txlist', ...parameters }, signal), parseTransactions)
     },
-    head: (signal) => parsed(get({ module: 'proxy', action: 'eth_blockNumber' }, signal), parseHead),
+    nodeHead: (signal) => parsed(get({ module: 'proxy', action: 'eth_blockNumber' }, signal), parseHead),
+    listedHead(signal) {
+      const parameters = { timestamp: Math.floor(Date.now() / 1_000), closest: 'before' }
+      return parsed(get({ module: 'block', action: 'getblocknobytime', ...parameters }, signal), parseBlockNumber)
+    },
   }
 }
 
@@ -90,6 +96,7 @@ function readAnswer({ status, headers }: Response, text: string, redact: (text: 
   const body = parseJson(text)
   if (status === TOO_MANY_REQUESTS) throw fail('rate_limited', ': it is asked too often')
   if (status >= 500) throw fail('unavailable', '')
+  if (status === UNAUTHORIZED) throw fail('key_refused', ': it does not take ETHERSCAN_API_KEY')
   if (status !== 200)
     throw body === undefined ? fail('refused', ADVICE_ON_URL) : refusedWith(body, redact, { retryAfterMs })
   if (body === undefined) throw fail('unavailable', ' and something that is not JSON, such as a web page')

@@ -2,8 +2,9 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { type ContractTransaction, contractTransaction } from './contract-transaction.ts'
+import type { ListedTransaction } from './etherscan-answer.ts'
 import type { EtherscanApi } from './etherscan-api.ts'
-import { createEtherscanProvider } from './etherscan-provider.ts'
+import { createEtherscanProvider, initialResultWindow } from './etherscan-provider.ts'
 import { ProviderError } from './provider-error.ts'
 import { type RowCap, unknownRowCap } from './row-cap.ts'
 import type { TransactionQuery } from './transaction-provider.ts'
@@ -31,25 +32,34 @@ const transaction = (blockNumber: number, transactionIndex: number): ContractTra
 const transactionsOf = (counts: readonly number[]): readonly ContractTransaction[] =>
   counts.flatMap((count, block) => Array.from({ length: count }, (_, index) => transaction(block, index)))
 
+const listed = (row: ContractTransaction, blockHash?: string): ListedTransaction => ({
+  blockNumber: row.blockNumber,
+  blockHash,
+  row,
+})
+
 /** An API that cuts its answers off, and refuses pages behind its window. */
 const apiOf = (all: readonly ContractTransaction[], cap: number, window = 10_000) => {
   const asked: number[] = []
   const api: EtherscanApi = {
     label: 'the API',
-    head: async () => 1_000_000,
+    nodeHead: async () => 1_000_000,
+    listedHead: async () => 1_000_000,
     async transactions({ range: { from, to }, page, offset }) {
       asked.push(page)
-      if (page * offset > window) throw new ProviderError('too_much', 'Result window is too large')
+      if (page * offset > window)
+        throw new ProviderError('too_much', `Result window is too large, … must be less than or equal to ${window}`)
       return all
         .filter(({ blockNumber }) => blockNumber >= from && blockNumber <= to)
         .slice((page - 1) * offset, (page - 1) * offset + Math.min(offset, cap))
+        .map((row) => listed(row))
     },
   }
   return { api, asked }
 }
 
 const provide = (api: EtherscanApi, rowCap: RowCap = unknownRowCap) =>
-  createEtherscanProvider({ api, learnt: { rowCap } })
+  createEtherscanProvider({ api, learnt: { rowCap, resultWindow: initialResultWindow } })
 const query = (from: number, to: number, whenFull: TransactionQuery['whenFull'] = 'continue'): TransactionQuery => ({
   address: ADDRESS,
   range: { from, to },
@@ -164,7 +174,7 @@ describe('createEtherscanProvider', () => {
 
   it('refuses answers that are not what was asked for', async () => {
     const answering = (...rows: readonly ContractTransaction[]) =>
-      provide({ label: 'the API', head: async () => 9, transactions: async () => rows })
+      provide({ ...apiOf([], 1).api, transactions: async () => rows.map((row) => listed(row)) })
     const refused = (provider: Provider) => expect(provider.read(query(1, 5))).rejects
     await refused(answering(transaction(6, 0))).toThrow('answered with block 6')
     await refused(answering(transaction(3, 0), transaction(2, 0))).toThrow('block 3 before 2')
@@ -178,12 +188,71 @@ describe('createEtherscanProvider', () => {
       ...api,
       async transactions(request, signal) {
         if (request.page === 2 && request.range.from === request.range.to && isReplaced)
-          return [transaction(0, 999), ...(await api.transactions(request, signal))]
+          return [listed(transaction(0, 999)), ...(await api.transactions(request, signal))]
         isReplaced = true
         return api.transactions(request, signal)
       },
     }
     await expect(provide(shifting, { atLeast: 1, cap: 1_000 }).read(query(0, 0))).rejects.toThrow('twice')
+  })
+
+  it('notices that a block was replaced between two of its pages, although no row comes twice', async () => {
+    const { api } = apiOf(transactionsOf([1_500]), 1_000)
+    const replaced: EtherscanApi = {
+      ...api,
+      async transactions(request, signal) {
+        const list = await api.transactions(request, signal)
+        return list.map((one) => ({ ...one, blockHash: request.page === 1 ? '0xaa' : '0xbb' }))
+      },
+    }
+    const reading = provide(replaced, { atLeast: 1, cap: 1_000 }).read(query(0, 0))
+    await expect(reading).rejects.toThrow('two blocks 0, 0xaa and 0xbb')
+  })
+
+  it('notices a transaction that is listed in two blocks', async () => {
+    const twice = { ...transaction(4, 0), hash: transaction(1, 0).hash }
+    const rows = [transaction(1, 0), transaction(2, 0), twice]
+    await expect(provide(apiOf(rows, 1_000).api).read(query(0, 5))).rejects.toThrow('twice')
+  })
+
+  it('leaves out what the genesis block gave, and yet counts it where an answer may be cut off', async () => {
+    const rows = transactionsOf([0, 2, 2])
+    const grant: ListedTransaction = { blockNumber: 0, blockHash: undefined, row: undefined }
+    const all = [grant, ...rows.map((row) => listed(row))]
+    const api: EtherscanApi = {
+      ...apiOf([], 1).api,
+      transactions: async ({ range: { from, to }, page, offset }) =>
+        all
+          .filter(({ blockNumber }) => blockNumber >= from && blockNumber <= to)
+          .slice((page - 1) * offset, (page - 1) * offset + Math.min(offset, 3)),
+    }
+    expect(await readOnwards(provide(api, { atLeast: 1, cap: 3 }), 0, 2)).toEqual(rows)
+    expect(await provide(api).read(query(0, 0))).toEqual({ rows: [], through: 0 })
+  })
+
+  it('asks for fewer rows when the API names a smaller window, and remembers it', async () => {
+    const all = transactionsOf(Array.from({ length: 30 }, () => 100))
+    const { api, asked } = apiOf(all, 1_000, 1_000)
+    const provider = provide(api)
+    expect(await readOnwards(provider, 0, 29)).toEqual(all)
+    // Once too much, then nine blocks with each request; the last one has a round number of rows.
+    expect(asked).toEqual([1, 1, 1, 1, 1, 2])
+  })
+
+  it('takes the lower of two heads, and one where the API refuses the other', async () => {
+    const { api } = apiOf([], 1)
+    const refuse = async (): Promise<number> => {
+      throw new ProviderError('refused', 'Error! Missing Or invalid Module name')
+    }
+    const headOf = (others: Partial<EtherscanApi>) => provide({ ...api, ...others }).head(query(0, 0))
+    expect(await headOf({ nodeHead: async () => 20, listedHead: async () => 17 })).toBe(17)
+    expect(await headOf({ nodeHead: async () => 20, listedHead: refuse })).toBe(20)
+    expect(await headOf({ nodeHead: refuse, listedHead: async () => 17 })).toBe(17)
+    await expect(headOf({ nodeHead: refuse, listedHead: refuse })).rejects.toThrow('invalid Module name')
+    const limited = async (): Promise<number> => {
+      throw new ProviderError('rate_limited', 'slowly')
+    }
+    await expect(headOf({ listedHead: limited })).rejects.toMatchObject({ type: 'rate_limited' })
   })
 
   it('leaves out one that failed to create the contract', async () => {

@@ -1,7 +1,7 @@
 import type { AnyChainAccess, LogRange, Logger } from '@blockmill/core'
 
 import { createEtherscanApi } from './etherscan-api.ts'
-import { createEtherscanProvider } from './etherscan-provider.ts'
+import { createEtherscanProvider, initialResultWindow } from './etherscan-provider.ts'
 import { ProviderError } from './provider-error.ts'
 import type { ProviderSettings } from './provider-settings.ts'
 import { type RowCap, unknownRowCap } from './row-cap.ts'
@@ -9,14 +9,21 @@ import { openRpcNode } from './rpc-node.ts'
 import { createRpcProvider, initialBlocksAtOnce } from './rpc-provider.ts'
 import type { ProviderName, TransactionProvider } from './transaction-provider.ts'
 
-/** What is found out about the limits of APIs and nodes: worth keeping while the process lives. */
+/** What is found out about the limits of an API, or of the nodes of a chain: worth keeping while the process lives. */
 export interface LearntLimits {
   rowCap: RowCap
+  resultWindow: number
   blocks: LogRange
+  hasBlockReceipts: boolean
 }
 
 export function createLearntLimits(): LearntLimits {
-  return { rowCap: unknownRowCap, blocks: initialBlocksAtOnce }
+  return {
+    rowCap: unknownRowCap,
+    resultWindow: initialResultWindow,
+    blocks: initialBlocksAtOnce,
+    hasBlockReceipts: true,
+  }
 }
 
 export interface OpenProviderOptions {

@@ -14,6 +14,7 @@
  * | `timed_out` | no answer in time | the same |
  * | `unavailable` | a 5xx, or a web page in place of an answer | the same |
  * | `missing_blocks` | the chain has no such block yet | nobody, or who asked |
+ * | `method_missing` | a node does not have a method, or not for everybody | who runs the node |
  * | `refused` | any other refusal | see its text |
  * | `invalid_data` | the answer is not what it should be | who runs the API |
  */
@@ -29,6 +30,7 @@ export const PROVIDER_FAILURES = [
   'timed_out',
   'unavailable',
   'missing_blocks',
+  'method_missing',
   'refused',
   'invalid_data',
 ] as const
