@@ -58,7 +58,8 @@ afterAll(async () => {
 })
 afterEach(() => {
   facade.disconnect(false)
-  Object.assign(facade.limits, { rowCap: ROW_CAP, callsPerSecond: Infinity, callsPerDay: Infinity })
+  const noLimits = { callsPerSecond: Infinity, callsPerDay: Infinity, resultWindow: 10_000, blocksBehind: 0 }
+  Object.assign(facade.limits, { rowCap: ROW_CAP, ...noLimits })
 })
 
 const request = (provider: ProviderName, from = 0, to = load.to) => ({
@@ -113,6 +114,23 @@ describe('both providers', () => {
     expect(JSON.stringify(etherscan)).toBe(JSON.stringify(rpc))
   })
 
+  it('give the same rows of accounts, which send to themselves, create contracts and fail to', async () => {
+    const accounts = (await chain.request('eth_accounts')) as readonly string[]
+    const found: ContractTransaction[] = []
+    for (const address of [accounts[5], accounts[7]].map((account) => String(account))) {
+      const all = await readTrueTransactions(chain.url, address.toLowerCase(), load.crowded)
+      const expected = all.filter(({ blockNumber }) => blockNumber === load.crowded)
+      const range = { from: load.crowded, to: load.crowded }
+      expect(await readAll('etherscan', { address, ...range })).toEqual(expected)
+      expect(await readAll('rpc', { address, ...range })).toEqual(expected)
+      found.push(...expected)
+    }
+    const creations = found.filter((row) => row.to === null)
+    expect(found.some((row) => row.from === row.to)).toBe(true)
+    expect(creations.some(({ status, contractAddress }) => status === 'success' && contractAddress !== null)).toBe(true)
+    expect(creations.some(({ status, contractAddress }) => status === 'failed' && contractAddress === null)).toBe(true)
+  })
+
   it('give the same rows in batches of any size, with any cap', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -153,6 +171,21 @@ describe('both providers', () => {
 })
 
 describe('the provider etherscan', () => {
+  it('waits for blocks that the lists of the API do not have yet, although its node has them', async () => {
+    facade.limits.blocksBehind = 3
+    const rows = await readAll('etherscan', { to: load.to - 3 })
+    expect(rows).toEqual(truth.filter(({ blockNumber }) => blockNumber <= load.to - 3))
+    await expect(readAll('etherscan', { to: load.to - 2 })).rejects.toMatchObject({ type: 'missing_blocks' })
+  })
+
+  it('learns from a refusal how many rows it may ask for', async () => {
+    facade.limits.resultWindow = 3 * ROW_CAP
+    const before = facade.requests.length
+    expect(await readAll('etherscan')).toEqual(truth)
+    const asked = facade.requests.slice(before).filter(({ action }) => action === 'txlist')
+    expect(asked.filter(({ offset }) => offset === 10_000)).toHaveLength(1)
+  })
+
   const run = (changed: Partial<ProviderSettings> = {}, attempt = 1) =>
     runRangeTask(taskWith(changed), {
       range: { from: 0, to: 3 },
@@ -194,8 +227,11 @@ describe('the provider etherscan', () => {
     [{ type: 'status', status: 503, retryAfter: '90', times: 2 }, 'Postpone', 90_000],
     [{ type: 'html', times: 2 }, 'Postpone', 30_000],
     [{ type: 'cut' }, 'Postpone', 30_000],
+    [{ type: 'html', status: 403, times: 4 }, 'Postpone', 300_000],
+    [{ type: 'notok', result: 'You are using a deprecated V1 endpoint', times: 4 }, 'Postpone', 300_000],
+    [{ type: 'status', status: 401 }, 'Postpone', 300_000],
     [{ type: 'status', status: 502 }, 'ProviderError', undefined],
-    [{ type: 'html', status: 404 }, 'ProviderError', undefined],
+    [{ type: 'html', status: 404, matches: ({ action }) => action === 'txlist' }, 'ProviderError', undefined],
     [
       { type: 'notok', result: 'Query Timeout occured. Please select a smaller result dataset' },
       'RangeTooLarge',
@@ -259,7 +295,7 @@ describe('the provider etherscan', () => {
   })
 
   it('reads on after a limit on the rate when nobody else is there to wait', async () => {
-    facade.limits.callsPerSecond = 2
+    facade.limits.callsPerSecond = 3
     expect(await readAll('etherscan', { to: 3 })).toEqual(truth.filter(({ blockNumber }) => blockNumber <= 3))
   })
 
@@ -269,7 +305,7 @@ describe('the provider etherscan', () => {
       `Invalid API Key ${KEY}`,
       `key ${encodeURIComponent(KEY)} in https://api.example/?apikey=${KEY}`,
     ]) {
-      facade.fail({ type: 'notok', result })
+      facade.fail({ type: 'notok', result, matches: ({ action }) => action === 'txlist' })
       const { message, stack = '' } = await failure()
       texts.push(message, stack)
     }
@@ -299,6 +335,21 @@ describe('the provider rpc', () => {
     const to = load.from + 5
     const { rows } = await runRangeTask(taskWith({ rpcUrls }), { range: { from: 0, to }, args: args() })
     expect(rows).toEqual(truth.filter(({ blockNumber }) => blockNumber <= to))
+  })
+
+  it('asks for the receipts of whole blocks, and gives the same rows from a node that has none', async () => {
+    const range = { from: 0, to: load.from + 8 }
+    const expected = truth.filter(({ blockNumber }) => blockNumber <= range.to)
+    const requestsTo = async (hasBlockReceipts: boolean): Promise<number> => {
+      const { proxy, rpcUrls } = await startProxy()
+      const error = { code: -32_601, message: 'the method eth_getBlockReceipts does not exist/is not available' }
+      if (!hasBlockReceipts) proxy.fail({ method: 'eth_getBlockReceipts', times: 1_000, error })
+      expect((await runRangeTask(taskWith({ rpcUrls }), { range, args: args() })).rows).toEqual(expected)
+      return proxy.bodies.reduce((sum, requests) => sum + requests, 0)
+    }
+    const blocks = range.to + 1
+    expect(await requestsTo(true)).toBeLessThan(3 * blocks)
+    expect(await requestsTo(false)).toBeGreaterThan(blocks + expected.length)
   })
 
   it('keeps what it read before a block that the node cannot give', async () => {

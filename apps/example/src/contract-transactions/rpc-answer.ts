@@ -40,7 +40,7 @@ const RpcReceipt = Type.Object({
   gasUsed: Quantity,
   effectiveGasPrice: Type.Optional(Quantity),
   // Before Byzantium there is a state root in its place.
-  status: Type.Optional(Type.Enum(['0x0', '0x1'])),
+  status: Type.Optional(Type.Union([Type.Enum(['0x0', '0x1']), Type.Null()])),
 })
 export type RpcReceipt = Static<typeof RpcReceipt>
 
@@ -48,7 +48,7 @@ export type RpcReceipt = Static<typeof RpcReceipt>
 let validators: ReturnType<typeof compile> | undefined
 
 function compile() {
-  return { block: Compile(RpcBlock), receipt: Compile(RpcReceipt) }
+  return { block: Compile(RpcBlock), receipt: Compile(RpcReceipt), quantity: Compile(Quantity) }
 }
 
 /** @throws ProviderError `missing_blocks` when the node does not have the block, `invalid_data` when it is another or none. */
@@ -71,6 +71,15 @@ export function parseReceipt(answer: unknown, { hash }: RpcTransaction, block: R
   throw new ProviderError('unavailable', text)
 }
 
+/** @throws ProviderError `invalid_data` for what is no block number. */
+export function parseRpcHead(answer: unknown): number {
+  validators ??= compile()
+  if (validators.quantity.Check(answer)) return toNumber(answer)
+  throw invalid('a block number', validators.quantity.Errors(answer), answer)
+}
+
+const STATUSES = { '0x0': 'failed', '0x1': 'success', '': null } as const
+
 /** A row of what a node said about a transaction. */
 export function rpcRow(block: RpcBlock, told: RpcTransaction, receipt: RpcReceipt): ContractTransaction {
   return contractTransaction({
@@ -86,7 +95,7 @@ export function rpcRow(block: RpcBlock, told: RpcTransaction, receipt: RpcReceip
     gas: toNumber(told.gas),
     gasUsed: toNumber(receipt.gasUsed),
     gasPrice: toDecimal(receipt.effectiveGasPrice ?? told.gasPrice ?? '0x0'),
-    status: receipt.status === undefined ? null : receipt.status === '0x1' ? 'success' : 'failed',
+    status: STATUSES[receipt.status ?? ''],
   })
 }
 

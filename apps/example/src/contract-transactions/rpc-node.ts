@@ -10,7 +10,7 @@ import {
   RpcAnswerError,
 } from '@blockmill/core'
 
-import { ProviderError } from './provider-error.ts'
+import { ProviderError, type ProviderFailure } from './provider-error.ts'
 import type { RpcUrls } from './provider-settings.ts'
 
 /** A node, or several of one chain, that JSON-RPC requests are sent to. */
@@ -88,14 +88,25 @@ function rethrow(error: unknown): never {
   if (answer !== undefined) {
     if (isRateLimit(answer))
       throw new ProviderError('rate_limited', message, { retryAfterMs: answer.retryAfterMs, cause: error })
-    throw new ProviderError(answer.code >= 500 && answer.code < 600 ? 'unavailable' : 'refused', message, {
-      cause: error,
-    })
+    throw new ProviderError(failureOf(answer), message, { cause: error })
   }
   if (isTimeout(error)) throw new ProviderError('timed_out', message, { cause: error })
   if (error instanceof RetryableError && error.code === 'CHAIN_UNREACHABLE')
     throw new ProviderError('unreachable', message, { cause: error })
   throw new ProviderError('invalid_data', message, { cause: error })
+}
+
+/** The codes of JSON-RPC 2.0 and of EIP-1474. Gateways that let few methods through have codes of their own. */
+const METHOD_MISSING_CODES = [-32_601, -32_004]
+const METHOD_MISSING_TEXT =
+  /method.* (not (found|supported|available|allowed|whitelisted|enabled)|unsupported|does not exist|disabled)/i
+/** Time-outs of gateways: the node itself took too long. */
+const GATEWAY_TIMEOUTS = [504, 524]
+
+function failureOf({ code, message }: RpcAnswerError): ProviderFailure {
+  if (GATEWAY_TIMEOUTS.includes(code)) return 'timed_out'
+  if (code >= 500 && code < 600) return 'unavailable'
+  return METHOD_MISSING_CODES.includes(code) || METHOD_MISSING_TEXT.test(message) ? 'method_missing' : 'refused'
 }
 
 /** What the node answered, however deep viem has put it. */

@@ -1,16 +1,22 @@
 import { grownLogRange, type LogRange, shrunkLogRange, unlessAborted } from '@blockmill/core'
 
 import { compareTransactions, type ContractTransaction, isTransactionOf } from './contract-transaction.ts'
-import { ProviderError } from './provider-error.ts'
-import { parseBlock, parseReceipt, type RpcBlock, type RpcTransaction, rpcRow } from './rpc-answer.ts'
+import { ProviderError, type ProviderFailure } from './provider-error.ts'
+import { parseBlock, parseRpcHead, type RpcBlock, type RpcTransaction } from './rpc-answer.ts'
 import type { RpcNode } from './rpc-node.ts'
+import { createRpcRowReader } from './rpc-rows.ts'
 import type { TransactionProvider } from './transaction-provider.ts'
 
 export interface RpcProviderOptions {
   readonly node: RpcNode
-  /** How many blocks the node takes at once. Shared by all that ask it, and changed here. */
-  readonly learnt: { blocks: LogRange }
+  /** How many blocks the node takes at once, and what else is known of it. Shared by all that ask it, and changed here. */
+  readonly learnt: { blocks: LogRange; hasBlockReceipts: boolean }
 }
+
+/** What may go well with fewer blocks. */
+const TOO_MUCH: readonly ProviderFailure[] = ['refused', 'timed_out']
+/** What may go well a little later, with fewer blocks: a request that gets no turn at the node for half a minute fails. */
+const TOO_OFTEN: readonly ProviderFailure[] = ['rate_limited', 'unreachable']
 
 /** Full blocks are large: more of them at once would only wait, in memory. */
 export const initialBlocksAtOnce: LogRange = { size: 50, ceiling: 100 }
@@ -20,6 +26,8 @@ export const initialBlocksAtOnce: LogRange = { size: 50, ceiling: 100 }
  * the address. It answers with some blocks at a time, as many as the node takes.
  */
 export function createRpcProvider({ node, learnt }: RpcProviderOptions): TransactionProvider {
+  const readBlockRows = createRpcRowReader({ node, learnt })
+
   const readBlocks = async (from: number, to: number): Promise<readonly RpcBlock[]> => {
     const numbers = Array.from({ length: to - from + 1 }, (_, index) => from + index)
     const blocks = await Promise.all(
@@ -33,25 +41,18 @@ export function createRpcProvider({ node, learnt }: RpcProviderOptions): Transac
     throw new ProviderError('unavailable', text)
   }
 
-  const readRow = async (block: RpcBlock, told: RpcTransaction): Promise<ContractTransaction> => {
-    const receipt = await node.send('eth_getTransactionReceipt', [told.hash])
-    return rpcRow(block, told, parseReceipt(receipt, told, block))
-  }
-
   const readRows = async (address: string, from: number, to: number): Promise<readonly ContractTransaction[]> => {
     const blocks = await readBlocks(from, to)
-    const candidates = blocks.flatMap((block) =>
-      block.transactions.filter((told) => mayConcern(told, address)).map((told) => readRow(block, told)),
-    )
-    const rows = await Promise.all(candidates)
-    return rows.filter((row) => isTransactionOf(row, address)).sort(compareTransactions)
+    const rows = await Promise.all(blocks.map((block) => readBlockRows(block, candidatesOf(block, address))))
+    return rows
+      .flat()
+      .filter((row) => isTransactionOf(row, address))
+      .sort(compareTransactions)
   }
 
   return {
     async head({ signal }) {
-      const head = Number(await unlessAborted(node.send('eth_blockNumber', []), signal))
-      if (Number.isSafeInteger(head)) return head
-      throw new ProviderError('invalid_data', `${node.label} answered with something that is not a block number.`)
+      return parseRpcHead(await unlessAborted(node.send('eth_blockNumber', []), signal))
     },
 
     async read({ address, range: { from, to }, signal }) {
@@ -63,9 +64,11 @@ export function createRpcProvider({ node, learnt }: RpcProviderOptions): Transac
           learnt.blocks = grownLogRange(learnt.blocks, asked)
           return { rows, through }
         } catch (error) {
-          if (!isTooMuch(error)) throw error
-          learnt.blocks = shrunkLogRange(learnt.blocks, asked, error.message)
-          if (asked === 1) throw error
+          if (!(error instanceof ProviderError)) throw error
+          const isTooMuch = TOO_MUCH.includes(error.type)
+          if (isTooMuch || TOO_OFTEN.includes(error.type))
+            learnt.blocks = shrunkLogRange(learnt.blocks, asked, error.message)
+          if (!isTooMuch || asked === 1) throw error
         }
       }
     },
@@ -74,14 +77,9 @@ export function createRpcProvider({ node, learnt }: RpcProviderOptions): Transac
   }
 }
 
-/** Which contract was created only the receipt tells. */
-function mayConcern({ from, to }: RpcTransaction, address: string): boolean {
-  return from.toLowerCase() === address || (to?.toLowerCase() ?? address) === address
-}
-
-/** What may go well with fewer blocks. */
-function isTooMuch(error: unknown): error is ProviderError {
-  return error instanceof ProviderError && (error.type === 'refused' || error.type === 'timed_out')
+/** Those that may be of the address: which contract was created only the receipt tells. */
+function candidatesOf({ transactions }: RpcBlock, address: string): readonly RpcTransaction[] {
+  return transactions.filter(({ from, to }) => [from, to ?? address].some((party) => party.toLowerCase() === address))
 }
 
 function quantity(number: number): string {

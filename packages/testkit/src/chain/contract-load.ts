@@ -31,6 +31,8 @@ export interface ContractLoad {
 const RUNTIME = '60003560001a60ff14601657600160005401600055005b60006000fd'
 /** Copies the 28 bytes behind itself, and returns them. */
 const CODE = `0x601c600c600039601c6000f3${RUNTIME}`
+/** An invalid instruction: creates nothing. */
+const FAILING_CODE = '0xfe'
 
 /** Enough for each transaction here. */
 const GAS = 200_000
@@ -40,8 +42,8 @@ const BATCH = 250
 
 /**
  * Creates a contract and fills the chain with real transactions: calls of it that succeed and that fail, transfers to it, and, which are
- * none of its own, transfers between others and creations of other contracts; empty blocks between full ones. The same ones
- * each time. Makes some thousand transactions in a second.
+ * none of its own, transfers between others, some of them to themselves, and creations of other contracts, some of which fail; empty
+ * blocks between full ones. The same ones each time. Makes some thousand transactions in a second.
  */
 export async function loadContract(
   chain: Anvil,
@@ -65,7 +67,7 @@ export async function loadContract(
   const calls = (index: number): readonly JsonRpcCall[] => {
     const own = send(index, { to: address, ...ownTransaction(index) })
     if (index % 11 === 0) return [own, send(index + 1, { to: accounts[index % 7] ?? '', value: hex(index + 1) })]
-    return index % 53 === 0 ? [own, send(index + 1, { data: CODE })] : [own]
+    return index % 53 === 0 ? [own, send(index + 1, { data: index % 159 === 0 ? FAILING_CODE : CODE })] : [own]
   }
 
   let crowded = from
