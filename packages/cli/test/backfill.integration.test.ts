@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
@@ -6,7 +7,7 @@ import path from 'node:path'
 import { argsHash, createSilentLogger, type Database, migrate, openDatabase } from '@blockmill/core'
 import { waitFor } from '@blockmill/testkit'
 import { testDatabase } from '@blockmill/testkit/vitest'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
 import { runHere } from './run-here.ts'
 
@@ -175,10 +176,15 @@ describe('--watch', () => {
     const child = spawn(process.execPath, [main, 'backfill', 'status', id, '--watch'], { env })
     let errors = ''
     child.stderr.on('data', (text: Buffer) => (errors += text.toString()))
-    const exited = new Promise((resolve) => child.on('exit', resolve))
+    // Its output has been read to its end by then.
+    const closed = once(child, 'close')
+    onTestFinished(async () => {
+      child.kill('SIGKILL')
+      await closed
+    })
     await waitFor(() => errors.includes('running'), { describe: 'the job to be watched' })
     child.kill('SIGINT')
-    expect(await exited).toBe(130)
+    expect(await closed).toEqual([130, null])
     expect(errors).toContain('The back-fill goes on without being watched.')
     expect(JSON.parse((await backfill('status', id, '--json')).stdout).state).toBe('running')
   })

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
@@ -7,7 +8,7 @@ import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { discoverTasks } from '@blockmill/core'
 import { createScriptedChain, waitFor } from '@blockmill/testkit'
 import { testBroker, testDatabase } from '@blockmill/testkit/vitest'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 
 import { blockmill } from './blockmill.ts'
 import { runHere } from './run-here.ts'
@@ -15,16 +16,22 @@ import { startWholeSystem, type WholeSystem } from './whole-system.ts'
 
 const TASKS = (core: string) => `
 import { existsSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { defineRangeTask, defineTask, RangeTooLarge } from '${core}'
 
 export const live = defineTask({ name: 'live', condition: () => false, run: () => null })
 export const numbered = defineRangeTask({
   name: 'numbered',
   batchSize: 50,
-  schema: { type: 'object', properties: { failAt: { type: 'integer' }, failWhile: { type: 'string' } }, additionalProperties: false },
+  schema: {
+    type: 'object',
+    properties: { failAt: { type: 'integer' }, failWhile: { type: 'string' }, holdWhile: { type: 'string' } },
+    additionalProperties: false,
+  },
   retry: { maxAttempts: 1 },
   async run({ range, args, emit }) {
     if (range.to - range.from >= 100) throw new RangeTooLarge()
+    while (args.holdWhile !== undefined && existsSync(args.holdWhile)) await delay(20)
     for (let block = range.from; block <= range.to; block += 1) {
       if (block === args.failAt && existsSync(args.failWhile)) throw new Error('no such block')
       await emit([{ block, value: String(10n ** 24n + BigInt(block)), ratio: block / 4, even: block % 2 === 0, logs: block % 5 === 0 ? [block] : null }])
@@ -174,21 +181,27 @@ describe('a range job in the whole system', () => {
   })
 
   it('goes on when the one who watches it is interrupted', async () => {
-    const id = (await jobs('start', ...RANGE)).stdout.trim()
-    await jobs('pause', id)
+    const flag = inFolder('holding')
+    await writeFile(flag, '')
+    onTestFinished(() => rm(flag, { force: true }))
+    const held = JSON.stringify({ holdWhile: flag })
+    const id = (await jobs('start', ...RANGE, '--args', held)).stdout.trim()
     const main = path.join(import.meta.dirname, '..', 'src', 'main.ts')
     const env = { PATH: process.env['PATH'] ?? '', ...environment }
     const child = spawn(process.execPath, [main, 'jobs', 'status', id, '--watch'], { env })
     let errors = ''
     child.stderr.on('data', (text: Buffer) => (errors += text.toString()))
-    const exited = new Promise((resolve) => child.on('exit', resolve))
-    await waitFor(() => /paused|completed/.test(errors), { describe: 'the job to be watched', timeoutMs: 20_000 })
-    if (errors.includes('paused')) {
-      child.kill('SIGINT')
-      expect(await exited).toBe(130)
-      expect(errors).toContain('The range job goes on without being watched.')
-      await jobs('resume', id)
-    }
+    // Its output has been read to its end by then.
+    const closed = once(child, 'close')
+    onTestFinished(async () => {
+      child.kill('SIGKILL')
+      await closed
+    })
+    await waitFor(() => errors.includes('running'), { describe: 'the job to be watched' })
+    child.kill('SIGINT')
+    expect(await closed).toEqual([130, null])
+    expect(errors).toContain('The range job goes on without being watched.')
+    await rm(flag)
     expect(await jobs('status', id, '--watch')).toMatchObject({ status: 0 })
   })
 })
@@ -203,18 +216,21 @@ describe('blockmill jobs', () => {
     ['too many batches', ['--task', 'numbered', '--from', '0', '--to', '99999999'], 'at most 1000000'],
     ['arguments that the schema refuses', [...RANGE, '--args', '{"failAt":"never"}'], 'failAt'],
   ])('refuses %s at once', async (_, args, message) => {
-    const before = await jobs('list', '--json')
+    const ids = async () => (JSON.parse((await jobs('list', '--json')).stdout) as { id: string }[]).map(({ id }) => id)
+    const before = await ids()
     const { status, stdout, stderr } = await jobs('start', ...args)
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
     expect(stderr).toContain(message)
-    expect((await jobs('list', '--json')).stdout).toBe(before.stdout)
+    expect(await ids()).toEqual(before)
   })
 
   it('lists jobs by task and state, and says when there is none', async () => {
+    const [id] = (await jobs('start', ...RANGE, '--watch')).stdout.split('\n')
     const listed = JSON.parse((await jobs('list', '--task', 'numbered', '--state', 'completed', '--json')).stdout) as {
+      id: string
       state: string
     }[]
-    expect(listed.length).toBeGreaterThan(0)
+    expect(listed).toContainEqual(expect.objectContaining({ id }))
     expect(listed.every(({ state }) => state === 'completed')).toBe(true)
     expect((await jobs('list')).stdout).toContain('completed')
     expect((await jobs('list', '--task', 'nothing')).stdout).toBe('There is no range job on record.\n')

@@ -234,19 +234,20 @@ withManagement('with a user and a role of its own each', () => {
       )
     await waitFor(async () => (await statuses()).reduce((sum, { count }) => sum + count, 0) === 10, {
       describe: 'every task to be recorded',
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
     })
     await waitFor(async () => (await statuses()).every(({ status }) => status === 'succeeded'), {
       describe: 'every task to succeed',
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
     })
     const control = createControl({ broker: await brokerAs('operator'), logger, waitMs: 500 })
     onTestFinished(() => control.close())
-    expect((await control.ping()).map(({ type }) => type).toSorted()).toEqual(['monitor', 'worker'])
+    const answering = async () => (await control.ping()).map(({ type }) => type).toSorted()
+    await expect.poll(answering).toEqual(['monitor', 'worker'])
 
     const coordinator = createCoordinator({ database: databaseAs('operator'), chain: 'dev', pollMs: 50 })
     const job = await coordinator.run(collect, { from: 1, to: 12 })
-    expect(await job.wait({ signal: AbortSignal.timeout(30_000) })).toMatchObject({ state: 'completed' })
+    expect(await job.wait({ signal: AbortSignal.timeout(60_000) })).toMatchObject({ state: 'completed' })
     const rows = []
     for await (const row of job.results()) rows.push(row)
     expect(rows).toEqual(Array.from({ length: 12 }, (_, index) => ({ block: index + 1 })))
