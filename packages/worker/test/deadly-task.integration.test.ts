@@ -39,7 +39,7 @@ function succeeded(task: string): number[] {
   return [...new Set(blocks)].sort((a, b) => a - b)
 }
 
-it('a task that ends its worker again and again ends in dead, alone', { timeout: 90_000 }, async () => {
+it('a task that ends its worker again and again ends in dead, alone', { timeout: 300_000 }, async () => {
   const dead = await deadBlocks()
   // Five before it, and five after it.
   const blocks = [1, 2, 3, 4, 5, 0, 6, 7, 8, 9, 10]
@@ -62,7 +62,7 @@ it('a task that ends its worker again and again ends in dead, alone', { timeout:
   expect(kills).toBeGreaterThan(20)
 })
 
-it('workers that are replaced 25 times put nothing on the dead queue', { timeout: 60_000 }, async () => {
+it('workers that are replaced 25 times put nothing on the dead queue', async () => {
   const dead = await deadBlocks()
   const blocks = Array.from({ length: 10 }, (_, block) => block)
   await publish('replaced-often', ...blocks.map((block) => ({ maxAttempts: 100, items: [item(block)] })))

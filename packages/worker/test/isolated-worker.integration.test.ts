@@ -32,7 +32,7 @@ it('loses no task, and charges no other one, while children are replaced and kil
     ...blocks.map((block) => ({ task: 'process', items: [item(block, { does: 'killItselfOnce' })] })),
   )
   const ended = () => events('process').filter(({ type }) => type === 'succeeded' || type === 'failed')
-  await waitFor(() => ended().length >= 100, { describe: 'all tasks to end', timeoutMs: 50_000 })
+  await waitFor(() => ended().length >= 100, { describe: 'all tasks to end', timeoutMs: 100_000 })
 
   expect(
     ended()
@@ -60,9 +60,10 @@ it('a stop lets handlers finish, and ends every process', async () => {
   await publish('finishing', { task: 'frugal-process', items: [item(1, { does: 'waitAndTell' })] })
   await waitFor(() => events('frugal-process').some(({ type }) => type === 'progress'), { describe: 'it to run' })
   await worker.stop()
-  const [told, ...rest] = events('frugal-process')
-  expect(rest).toMatchObject([{ type: 'succeeded' }])
+  const [told] = events('frugal-process')
   expect(isRunning(told?.type === 'progress' ? told.done : 0)).toBe(false)
+  // The broker has them all, but may still be about to deliver the last.
+  await expect.poll(() => events('frugal-process').map(({ type }) => type)).toEqual(['progress', 'succeeded'])
 })
 
 it('a stop whose grace is over ends what still runs, and its task is delivered again', async () => {

@@ -41,7 +41,7 @@ async function start(queue: string, task: string, does: string, blocks = 999, ch
 async function ended(task: string, taskId: string): Promise<TaskEvent> {
   const find = () =>
     events(task).find((event) => event.taskId === taskId && ['succeeded', 'failed', 'split'].includes(event.type))
-  await waitFor(() => find() !== undefined, { describe: 'the end of the batch', timeoutMs: 20_000 })
+  await waitFor(() => find() !== undefined, { describe: 'the end of the batch', timeoutMs: 60_000 })
   return find() as TaskEvent
 }
 
