@@ -46,7 +46,7 @@ export interface WorkerConfig {
   readonly rateLimits: Readonly<Record<string, RateLimit>>
   /** Default 2 s. */
   readonly heartbeatMs: number
-  /** Longest wait at the start for what monitors know of paused queues and cancelled tasks. Default 1 s. */
+  /** Longest wait at the start for what monitors know of paused queues and cancelled tasks. Default 3 s. */
   readonly syncWaitMs: number
   /** Delay of a `Postpone` that names none. Default 5 s. */
   readonly postponeDelayMs: number
@@ -72,7 +72,7 @@ export function workerConfig(given: Partial<WorkerConfig>): WorkerConfig {
     graceMs: 30_000,
     stuckGraceMs: 5_000,
     heartbeatMs: 2_000,
-    syncWaitMs: 1_000,
+    syncWaitMs: 3_000,
     postponeDelayMs: 5_000,
     maxPostpones: 15,
     retry: RETRY_DEFAULTS,
