@@ -1,41 +1,17 @@
-import type { FastifyInstance } from 'fastify'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createSilentLogger } from '@blockmill/core'
+import { describe, expect, it, onTestFinished } from 'vitest'
 
-import { createMetrics, createSilentLogger, type Database, openDatabase } from '@blockmill/core'
-import { testDatabase } from '@blockmill/testkit/vitest'
-
-import { createApp } from '../src/http/app.ts'
-import { messageRecords } from '../src/recorder/message-records.ts'
-import { foldBatch } from '../src/recorder/records.ts'
-import { storeRecords } from '../src/recorder/store-records.ts'
 import { createStatistics } from '../src/statistics/statistics.ts'
-import {
-  eventBase,
-  eventMessage,
-  heartbeat,
-  idOfBlock,
-  type Message,
-  succeeded,
-  taskMessage,
-} from './message-arbitraries.ts'
-import { migrateTemplate } from './migrate-template.ts'
+import { eventBase, eventMessage, heartbeat, idOfBlock, succeeded, taskMessage } from './message-arbitraries.ts'
+import { offlineApp } from './offline-app.ts'
+import { testApi } from './test-api.ts'
 
-const logger = createSilentLogger()
 const now = () => new Date('2026-01-01T00:01:00.000Z')
-const { url } = testDatabase({ migrate: migrateTemplate })
-
-let database: Database
-let app: FastifyInstance
 const reasons: string[] = []
-
-async function record(...messages: readonly Message[]): Promise<void> {
-  await storeRecords(database, foldBatch(messages.map(({ type, body }) => messageRecords(type, body))))
-}
-
 const hostile = '<img src=x onerror=alert(1)>\u0000'
 
-beforeAll(async () => {
-  database = openDatabase({ url, logger })
+const api = testApi(async () => {
+  const { database, record } = api
   const blocks = Array.from({ length: 120 }, (_, index) => index)
   await record(
     taskMessage(blocks),
@@ -66,19 +42,14 @@ beforeAll(async () => {
      select 'dev', 'test-task', args_hash, 'finalized', args, 0, '{[0,50),[60,120)}' from blockmill.task where id = $1`,
     [idOfBlock(1)],
   )
-  const statistics = createStatistics({ database, logger, now })
+  const statistics = createStatistics({ database, logger: createSilentLogger(), now })
   await statistics.start()
   await statistics.stop()
-  const metrics = createMetrics('monitor')
-  app = await createApp({ database, logger, metrics, statistics, now, notReadyBecause: () => reasons })
-})
-afterAll(async () => {
-  await app.close()
-  await database.close()
+  return { statistics, now, notReadyBecause: () => reasons }
 })
 
 async function get(path: string, headers: Record<string, string> = {}) {
-  const response = await app.inject({ url: path, headers: { host: '127.0.0.1:8080', ...headers } })
+  const response = await api.app.inject({ url: path, headers: { host: '127.0.0.1:8080', ...headers } })
   return { status: response.statusCode, headers: response.headers, text: response.body, body: json(response.body) }
 }
 
@@ -247,7 +218,10 @@ describe('GET /api/v1/coverage', () => {
   })
 
   it('shows no gap and no end before the first block was evaluated, and bounds what it lists', async () => {
-    await database.withTransaction(async (query) => {
+    onTestFinished(async () => {
+      await api.database.query(`delete from blockmill.coverage where chain in ('a', 'b')`)
+    })
+    await api.database.withTransaction(async (query) => {
       const insert = `insert into blockmill.coverage (chain, task, args_hash, head, args, start_block, evaluated)`
       await query(`${insert} values ('a', 'new', 'x', 'latest', '{}', 500, '{}')`)
       await query(
@@ -255,7 +229,6 @@ describe('GET /api/v1/coverage', () => {
       )
     })
     const { body } = await get('/api/v1/coverage')
-    await database.query(`delete from blockmill.coverage where chain in ('a', 'b')`)
     expect(body.coverage[0]).toMatchObject({
       startBlock: 500,
       evaluatedTo: null,
@@ -285,9 +258,9 @@ describe('everything that is served', () => {
   it('lives, and is ready when nothing is missing', async () => {
     expect(await get('/health/live')).toMatchObject({ status: 200 })
     expect(await get('/health/ready')).toMatchObject({ status: 200, body: { status: 'ready' } })
+    onTestFinished(() => void reasons.pop())
     reasons.push('the broker is not connected')
     expect(await get('/health/ready')).toMatchObject({ status: 503, body: { reasons } })
-    reasons.pop()
   })
 
   it('has metrics and an OpenAPI description of every route of the API', async () => {
@@ -365,32 +338,18 @@ describe('everything that is served', () => {
   })
 
   it('says that the database is away instead of failing', async () => {
-    const away = openDatabase({ url: 'postgresql://me:secret@127.0.0.1:1/none', logger })
-    const metrics = createMetrics('monitor')
-    const statistics = { latest: () => undefined }
-    const lone = await createApp({ database: away, logger, metrics, statistics, now, notReadyBecause: () => [] })
-    try {
-      for (const path of [
-        '/api/v1/tasks',
-        `/api/v1/tasks/${idOfBlock(1)}`,
-        '/api/v1/stats',
-        '/api/v1/coverage',
-        '/api/v1/gaps',
-        '/api/v1/workers',
-      ]) {
-        const response = await lone.inject({ url: path, headers: { host: 'localhost' } })
-        expect(response.statusCode).toBe(503)
-        expect(response.body).not.toContain('secret')
-        expect(response.body).not.toContain('127.0.0.1')
-      }
-    } finally {
-      await lone.close()
-      await away.close()
+    const app = await offlineApp()
+    for (const path of ['tasks', `tasks/${idOfBlock(1)}`, 'stats', 'coverage', 'gaps', 'workers']) {
+      const response = await app.inject({ url: `/api/v1/${path}`, headers: { host: 'localhost' } })
+      expect(response.statusCode).toBe(503)
+      expect(response.body).not.toContain('secret')
+      expect(response.body).not.toContain('127.0.0.1')
     }
   })
 })
 
 describe('a run whose worker was lost', () => {
+  const { record } = api
   const outcomeOf = async (block: number) => (await get(`/api/v1/tasks/${idOfBlock(block)}`)).body.attempts[0].outcome
 
   it('is lost in the history, while the task waits for the broker to deliver it again', async () => {
@@ -405,7 +364,7 @@ describe('a run whose worker was lost', () => {
   it('is lost when its worker was started anew since', async () => {
     await record(taskMessage([302]), heartbeat([302], 50, 'worker-d'))
     expect(await outcomeOf(302)).toBe('running')
-    await database.query(`update blockmill.worker set started_at = '2026-01-01T00:00:55Z' where name = 'worker-d'`)
+    await api.database.query(`update blockmill.worker set started_at = '2026-01-01T00:00:55Z' where name = 'worker-d'`)
     expect(await outcomeOf(302)).toBe('lost')
   })
 })

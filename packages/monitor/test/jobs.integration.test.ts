@@ -1,55 +1,32 @@
 import { request as httpRequest } from 'node:http'
-import { zstdCompressSync } from 'node:zlib'
 import { randomUUID } from 'node:crypto'
 
-import {
-  createMetrics,
-  createResultSinks,
-  createSilentLogger,
-  type Database,
-  type JsonObject,
-  openDatabase,
-  storeParts,
-} from '@blockmill/core'
+import { createResultSinks, type JsonObject, type Query, storeParts } from '@blockmill/core'
 import { waitFor } from '@blockmill/testkit'
-import { testDatabase } from '@blockmill/testkit/vitest'
-import type { FastifyInstance, InjectOptions } from 'fastify'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { InjectOptions } from 'fastify'
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
-import { createApp } from '../src/http/app.ts'
 import { createAccess } from '../src/security/access.ts'
-import { createStatistics } from '../src/statistics/statistics.ts'
-import { migrateTemplate } from './migrate-template.ts'
+import { listOf, partOf } from './range-results.ts'
+import { testApi } from './test-api.ts'
 
 const VIEWER = 'viewer-token-0123456789'
 const OPERATOR = 'operator-token-0123456789'
 const NOBODY = '019a0000-0000-7000-8000-00000000ffff'
-const logger = createSilentLogger()
 const now = () => new Date('2026-01-01T00:01:00.000Z')
-const { url } = testDatabase({ migrate: migrateTemplate })
-
-let database: Database
-let app: FastifyInstance
+const access = createAccess({ viewerTokens: [VIEWER], operatorTokens: [OPERATOR] })
+const api = testApi(() => ({ now, access }))
 let origin = ''
 
 beforeAll(async () => {
-  database = openDatabase({ url, logger })
-  const statistics = createStatistics({ database, logger, now })
-  const access = createAccess({ viewerTokens: [VIEWER], operatorTokens: [OPERATOR] })
-  const metrics = createMetrics('monitor')
-  app = await createApp({ database, logger, metrics, statistics, now, access, notReadyBecause: () => [] })
-  origin = await app.listen({ host: '127.0.0.1', port: 0 })
-  await database.query(`insert into blockmill.chain (id, genesis_hash) values ('dev', '0x0')`)
+  origin = await api.app.listen({ host: '127.0.0.1', port: 0 })
+  await sql(`insert into blockmill.chain (id, genesis_hash) values ('dev', '0x0')`)
 })
-afterAll(async () => {
-  await app.close()
-  await database.close()
-})
-beforeEach(() => database.query('truncate blockmill.range_job, blockmill.range_result, blockmill.audit cascade'))
+beforeEach(() => sql('truncate blockmill.range_job, blockmill.range_result, blockmill.audit cascade'))
 
 async function ask(method: 'GET' | 'POST' | 'DELETE', path: string, payload?: unknown, token = OPERATOR) {
   const options: InjectOptions = { method, url: `/api/v1/jobs${path}`, headers: { authorization: `Bearer ${token}` } }
-  const answer = await app.inject(payload === undefined ? options : { ...options, payload: payload as object })
+  const answer = await api.app.inject(payload === undefined ? options : { ...options, payload: payload as object })
   const type = String(answer.headers['content-type'])
   // oxlint-disable-next-line typescript/no-explicit-any -- answers are checked by what is expected of them
   const body: any = /json\b/.test(type) && !/ndjson/.test(type) ? answer.json() : answer.body
@@ -59,35 +36,22 @@ async function ask(method: 'GET' | 'POST' | 'DELETE', path: string, payload?: un
 const request = { task: 'fetch', from: 100, to: 399 }
 const created = async (change: object = {}): Promise<string> =>
   (await ask('POST', '', { ...request, ...change })).body.id
+const sql: Query = (...statement) => api.database.query(...statement)
 const setState = (id: string, state: string) =>
-  database.query('update blockmill.range_job set state = $2, finished_at = now() where id = $1', [id, state])
+  sql('update blockmill.range_job set state = $2, finished_at = now() where id = $1', [id, state])
 
 /** A batch on record; one with rows has succeeded, and its rows are stored. */
 async function addBatch(job: string, from: number, to: number, outcome: string | readonly JsonObject[]) {
-  const taskId = randomUUID()
-  const rows = typeof outcome === 'string' ? undefined : outcome
-  const execution = randomUUID()
-  const manifest = rows && {
-    rows: rows.length,
-    parts: rows.length === 0 ? [] : [{ execution, parts: 1, rows: rows.length }],
-  }
-  await database.query(
+  const batch = { from, to, taskId: randomUUID() }
+  const stored = typeof outcome === 'string' ? undefined : outcome
+  const part = stored?.length ? partOf(job, batch, stored) : undefined
+  const output = stored && { rows: stored.length, parts: part ? listOf(part) : [] }
+  await sql(
     `insert into blockmill.range_batch (job, from_block, to_block, number, depth, state, task_id, tries, rows, output)
      values ($1, $2, $3, 1, 0, $4, $5, 1, $6, $7)`,
-    [
-      job,
-      from,
-      to,
-      rows ? 'succeeded' : outcome,
-      taskId,
-      rows?.length ?? null,
-      manifest ? JSON.stringify(manifest) : null,
-    ],
+    [job, from, to, stored ? 'succeeded' : outcome, batch.taskId, output?.rows ?? null, output ?? null],
   )
-  if (rows === undefined || rows.length === 0) return
-  const data = zstdCompressSync(rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
-  const parts = [{ job, taskId, execution, part: 0, rows: rows.length, data }]
-  await database.withTransaction((query) => storeParts(query, createResultSinks(), parts))
+  if (part) await api.database.withTransaction((one) => storeParts(one, createResultSinks(), [part]))
 }
 
 const rows = Array.from({ length: 300 }, (_, index) => ({
@@ -136,7 +100,7 @@ describe('POST /jobs', () => {
       },
     })
     expect((await ask('GET', `/${body.id}`)).body).toMatchObject({ id: body.id, missing: { blocks: 0, ranges: [] } })
-    const [audit] = await database.query('select role, method, route, params from blockmill.audit')
+    const [audit] = await sql('select role, method, route, params from blockmill.audit')
     expect(audit).toMatchObject({
       role: 'operator',
       method: 'POST',
@@ -170,18 +134,15 @@ describe('POST /jobs', () => {
   })
 
   it('wants the chain named when there are several', async () => {
-    await database.query(`insert into blockmill.chain (id, genesis_hash) values ('other', '0x1')`)
-    try {
-      expect((await ask('POST', '', request)).body.errors).toEqual([
-        { field: 'chain', message: 'chain is needed; there is dev, other' },
-      ])
-      expect(await ask('POST', '', { ...request, chain: 'other' })).toMatchObject({
-        status: 201,
-        body: { chain: 'other' },
-      })
-    } finally {
-      await database.query(`delete from blockmill.chain where id = 'other'`)
-    }
+    onTestFinished(async () => void (await sql(`delete from blockmill.chain where id = 'other'`)))
+    await sql(`insert into blockmill.chain (id, genesis_hash) values ('other', '0x1')`)
+    expect((await ask('POST', '', request)).body.errors).toEqual([
+      { field: 'chain', message: 'chain is needed; there is dev, other' },
+    ])
+    expect(await ask('POST', '', { ...request, chain: 'other' })).toMatchObject({
+      status: 201,
+      body: { chain: 'other' },
+    })
   })
 })
 
@@ -248,7 +209,7 @@ describe('orders', () => {
       expect(await ask('POST', `/${id}/${order}`)).toMatchObject({ status: 200, body: { id, state } })
       expect(await ask('POST', `/${id}/${order}`)).toMatchObject({ status: 200, body: { id, state } })
     }
-    const audits = await database.query('select route from blockmill.audit order by id')
+    const audits = await sql('select route from blockmill.audit order by id')
     expect(audits).toHaveLength(7)
     expect(audits.at(-1)).toMatchObject({ route: '/api/v1/jobs/:id/cancel' })
   })
@@ -285,7 +246,7 @@ describe('DELETE /jobs/:id', () => {
     const id = await completed()
     expect(await ask('DELETE', `/${id}`)).toMatchObject({ status: 204, body: '' })
     expect(await ask('GET', `/${id}`)).toMatchObject({ status: 404 })
-    const [left] = await database.query<{ count: number }>('select count(*) as count from blockmill.range_result')
+    const [left] = await sql<{ count: number }>('select count(*) as count from blockmill.range_result')
     expect(left?.count).toBe(0)
   })
 
@@ -382,7 +343,7 @@ describe('GET /jobs/:id/results', () => {
 
   it('breaks the answer off when rows turn out to be gone', async () => {
     const id = await largeJob()
-    await database.query(
+    await sql(
       `delete from blockmill.range_result where task_id =
          (select task_id from blockmill.range_batch where job = $1 order by from_block desc limit 1)`,
       [id],
@@ -410,7 +371,6 @@ describe('GET /jobs/:id/results', () => {
     for (const one of leave) one()
     await waitFor(async () => (await ask('GET', `/${id}/results?format=csv&columns=text`)).status === 200, {
       describe: 'the places of those that left to be free',
-      timeoutMs: 5_000,
     })
   })
 })

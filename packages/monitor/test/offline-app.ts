@@ -7,7 +7,7 @@ import { createApp } from '../src/http/app.ts'
 /** The monitor's app with a database that is not there: for what needs none, such as its description. Closed after the test. */
 export async function offlineApp(): Promise<FastifyInstance> {
   const logger = createSilentLogger()
-  const database = openDatabase({ url: 'postgresql://127.0.0.1:1/nowhere', logger })
+  const database = openDatabase({ url: 'postgresql://me:secret@127.0.0.1:1/nowhere', logger })
   onTestFinished(() => database.close())
   const app = await createApp({
     database,
