@@ -6,7 +6,10 @@ import { leadWhileHeld } from '../src/lease/lease.ts'
 import { createSql, type Sql } from '../src/sql.ts'
 import { migratedDatabase, open } from './migrated-database.ts'
 
-const TTL_MS = 600
+/** Runs out soon, so only for a scheduler that is to lose its lease, or that nobody competes with. */
+const SHORT_TTL_MS = 600
+/** Never runs out in a test: each third is longer than any pause of this process. */
+const LONG_TTL_MS = 60_000
 const { url } = migratedDatabase()
 let database: Database
 beforeAll(() => {
@@ -21,7 +24,7 @@ function createChain() {
   const leaders: string[] = []
   const tokens: number[] = []
 
-  const join = (holder: string, db = database) => {
+  const join = (holder: string, { db = database, ttlMs = LONG_TTL_MS } = {}) => {
     const stopping = new AbortController()
     const asked = { times: 0, inVain: 0 }
     const counted = createSql(db)
@@ -36,7 +39,7 @@ function createChain() {
         }
       },
     }
-    const options = { sql, chain, holder, logger: createSilentLogger(), ttlMs: TTL_MS }
+    const options = { sql, chain, holder, logger: createSilentLogger(), ttlMs }
     const over = leadWhileHeld(options, stopping.signal, async (token, lost) => {
       leaders.push(holder)
       tokens.push(token)
@@ -63,7 +66,7 @@ describe('the lease', () => {
     const other = createChain()
     const schedulers = ['a', 'b', 'c'].map((holder) => one.join(holder))
     other.join('x')
-    await waitFor(() => other.leaders.length > 0 && schedulers.every(({ asked }) => asked.times >= 4), {
+    await waitFor(() => other.leaders.length > 0 && schedulers.every(({ asked }) => asked.times >= 2), {
       describe: 'all to have asked for the lease, or renewed it, again and again',
     })
     expect(one.leaders).toHaveLength(1)
@@ -77,7 +80,7 @@ describe('the lease', () => {
     await waitFor(() => leaders.includes('a'), { describe: 'a to lead' })
     join('b')
     await first.stop()
-    await waitFor(() => leaders.includes('b'), { describe: 'b to lead', timeoutMs: 2_000 })
+    await waitFor(() => leaders.includes('b'), { describe: 'b to lead' })
     expect(leaders).toEqual(['b'])
     expect(tokens).toEqual([1, 2])
   })
@@ -88,7 +91,7 @@ describe('the lease', () => {
     const cutOff = open(proxy.url)
     onTestFinished(() => cutOff.close())
     const { leaders, tokens, join } = createChain()
-    join('a', cutOff)
+    join('a', { db: cutOff, ttlMs: SHORT_TTL_MS })
     await waitFor(() => leaders.includes('a'), { describe: 'a to lead' })
     join('b')
     proxy.stall()
@@ -105,14 +108,15 @@ describe('the lease', () => {
     const stalled = open(proxy.url)
     onTestFinished(() => stalled.close())
     const { leaders, join } = createChain()
-    const { stop, asked } = join('a', stalled)
+    const { stop, asked } = join('a', { db: stalled, ttlMs: SHORT_TTL_MS })
     await waitFor(() => leaders.includes('a'), { describe: 'a to lead' })
     proxy.stall()
     const before = asked.times
     await waitFor(() => asked.times > before, { describe: 'a to renew its lease in vain' })
     const begun = performance.now()
     await stop()
-    expect(performance.now() - begun).toBeLessThan(4_000)
+    // A query that gets no answer ends after 20 s.
+    expect(performance.now() - begun).toBeLessThan(15_000)
   })
 
   it('stays with the leader while the database is away for longer than its lifetime', async () => {
@@ -120,8 +124,8 @@ describe('the lease', () => {
     onTestFinished(() => proxy.stop())
     const shared = open(proxy.url)
     onTestFinished(() => shared.close())
-    const { leaders, tokens, join } = createChain()
-    const { asked } = join('a', shared)
+    const { chain, leaders, tokens, join } = createChain()
+    const { asked } = join('a', { db: shared, ttlMs: SHORT_TTL_MS })
     await waitFor(() => leaders.includes('a'), { describe: 'a to lead' })
     proxy.refuse()
     proxy.cut()
@@ -131,7 +135,8 @@ describe('the lease', () => {
     await waitFor(
       async () => {
         const [lease] = await database.query<{ live: boolean }>(
-          `select expires_at > now() as live from blockmill.scheduler_lease where holder = 'a' order by expires_at desc`,
+          'select expires_at > now() as live from blockmill.scheduler_lease where chain = $1',
+          [chain],
         )
         return lease?.live
       },

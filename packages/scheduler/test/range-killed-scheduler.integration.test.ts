@@ -46,7 +46,7 @@ it('runs every batch of a range job to its end, under one id, wherever scheduler
     expect({ ...death, end: await endOf(start(death)) }).toEqual({ ...death, end: 'SIGKILL' })
   }
   start({})
-  const { done, missing, rows } = await rig.inState(job.id, 'completed_with_failures', 30_000)
+  const { done, missing, rows } = await rig.inState(job.id, 'completed_with_failures')
   expect({ done, missing: missing.ranges }).toEqual({ done: 1_999, missing: [{ from: broken, to: broken }] })
 
   const succeeded = await rig.jobs().batches(job.id, { states: ['succeeded'], limit: 1_000 })
@@ -63,4 +63,4 @@ it('runs every batch of a range job to its end, under one id, wherever scheduler
   for (const { from, to } of splitRange(asked.from, asked.to, asked.batchSize)) {
     expect(idsByRange.has(`${from}–${to}`)).toBe(true)
   }
-})
+}, 300_000)

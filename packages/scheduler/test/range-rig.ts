@@ -81,7 +81,7 @@ export function rangeRig() {
     return job.id
   }
 
-  const inState = (id: string, state: RangeJobState, timeoutMs = 15_000) =>
+  const inState = (id: string, state: RangeJobState, timeoutMs = 60_000) =>
     waitFor(
       async () => {
         const job = await jobs.detail(id)

@@ -60,7 +60,10 @@ export function reconcilerRig() {
 
   let queue = ''
   let queues = 0
+  /** Workers that answer. */
+  let answering = 0
   beforeEach(async () => {
+    answering = 0
     await database.query('truncate blockmill.task, blockmill.worker, blockmill.queue_state')
     queue = `queue-${(queues += 1)}`
     await broker.declare(topology.work(queue))
@@ -163,6 +166,7 @@ export function reconcilerRig() {
         void publishReply(broker, message, reply)
       },
     })
+    answering += 1
     onTestFinished(() => listener.close())
     return name
   }
@@ -175,8 +179,17 @@ export function reconcilerRig() {
         done()
       },
     })
-    const control = createControl({ broker, logger, waitMs: 200 })
-    onTestFinished(() => control.close())
+    const client = createControl({ broker, logger, waitMs: 200 })
+    onTestFinished(() => client.close())
+    // On a busy machine an answer may take longer: then they are asked again.
+    const stats = () =>
+      waitFor(
+        async () => {
+          const replies = await client.stats()
+          return replies.length >= answering && replies
+        },
+        { describe: 'all workers to answer' },
+      )
     const registry = createMetrics('scheduler')
     const metrics = createSchedulerMetrics({ registry, chain: 'dev', heights: () => [], backlog: () => [] })
     const definitions = [defineTask({ name: 'a', run: () => null })]
@@ -185,7 +198,7 @@ export function reconcilerRig() {
       definitions,
       broker,
       survey: createQueueSurvey({ broker, smallestDelayMs: SMALLEST_DELAY_MS, now: Date.now }),
-      control,
+      control: { stats },
       store: createOverdueStore({ sql: createSql(database), chain: 'dev' }),
       logger: createLogger({ service: 'scheduler', destination }),
       metrics,

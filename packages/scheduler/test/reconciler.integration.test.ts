@@ -99,15 +99,18 @@ describe('the reconciler', () => {
   })
 
   it.each([
-    ['were scheduled a moment ago', { scheduled_at: ago(AFTER_MS / 2) }],
-    ['are to be executed later', { not_before: ago(-60_000) }],
-    ['may be executed since a moment ago', { not_before: ago(AFTER_MS / 2) }],
-    ['wait for their next attempt', { status: 'retrying', next_attempt_at: ago(-60_000) }],
-    ['are due for their next attempt since a moment ago', { status: 'postponed', next_attempt_at: ago(AFTER_MS / 2) }],
-    ['have ended', { status: 'failed' }],
-    ['are of another chain', { chain: 'other' }],
+    ['were scheduled a moment ago', () => ({ scheduled_at: ago(AFTER_MS / 2) })],
+    ['are to be executed later', () => ({ not_before: ago(-60_000) })],
+    ['may be executed since a moment ago', () => ({ not_before: ago(AFTER_MS / 2) })],
+    ['wait for their next attempt', () => ({ status: 'retrying', next_attempt_at: ago(-60_000) })],
+    [
+      'are due for their next attempt since a moment ago',
+      () => ({ status: 'postponed', next_attempt_at: ago(AFTER_MS / 2) }),
+    ],
+    ['have ended', () => ({ status: 'failed' })],
+    ['are of another chain', () => ({ chain: 'other' })],
   ])('leaves tasks alone that %s', async (_case, changes) => {
-    await record([1], changes)
+    await record([1], changes())
     expect(await reconciler().pass()).toBe(0)
     expect(await ready(work())).toBe(0)
   })
@@ -178,13 +181,13 @@ describe('the reconciler asks workers, because the broker does not say what they
   })
 
   it.each([
-    ['a worker holds messages that wait for a slot', { buffered: 1 }],
-    ['a worker that was seen a moment ago does not answer', { answers: false }],
-    ['a worker that fell silent a minute ago may still hold it', { answers: false, lastSeenAt: ago(60_000) }],
-    ['the record has not seen a worker for long that answers', { lastSeenAt: ago(60_000) }],
-    ['a worker runs the task', { running: [1] }],
+    ['a worker holds messages that wait for a slot', () => ({ buffered: 1 })],
+    ['a worker that was seen a moment ago does not answer', () => ({ answers: false })],
+    ['a worker that fell silent a minute ago may still hold it', () => ({ answers: false, lastSeenAt: ago(60_000) })],
+    ['the record has not seen a worker for long that answers', () => ({ lastSeenAt: ago(60_000) })],
+    ['a worker runs the task', () => ({ running: [1] })],
   ])('leaves tasks alone while %s', async (_case, worker) => {
-    await startWorker(worker)
+    await startWorker(worker())
     await record([1])
     expect(await reconciler().pass()).toBe(0)
     expect(await ready(work())).toBe(0)

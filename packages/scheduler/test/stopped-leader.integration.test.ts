@@ -42,8 +42,11 @@ function startProcess(): SchedulerProcess {
   return { child, state: () => state, signal: (signal) => void child.kill(signal) }
 }
 
-const leads = ({ state }: SchedulerProcess, timeoutMs = 20_000) =>
+const leads = ({ state }: SchedulerProcess, timeoutMs = 60_000) =>
   waitFor(() => state() === 'leading', { describe: 'a scheduler to lead', timeoutMs })
+
+const standsBy = ({ state }: SchedulerProcess) =>
+  waitFor(() => state() === 'standing by', { describe: 'a scheduler to stand by', timeoutMs: 60_000 })
 
 async function token(database: Database): Promise<number | undefined> {
   const [lease] = await database.query<{ token: number }>(
@@ -76,12 +79,9 @@ it('hands over within ten seconds from a leader that is stopped or killed, and e
   })
   const coverage = () => createCoverageStore({ sql: createSql(database), chain: PACED_CHAIN }).load()
   const height = async () => Math.min(...(await coverage()).map(({ evaluated }) => evaluated.at(-1)?.to ?? 0))
-  const goesOn = async (timeoutMs?: number) => {
+  const goesOn = async () => {
     const before = await height()
-    await waitFor(async () => (await height()) > before, {
-      describe: 'coverage to grow',
-      ...(timeoutMs !== undefined && { timeoutMs }),
-    })
+    await waitFor(async () => (await height()) > before, { describe: 'coverage to grow' })
   }
 
   const first = startProcess()
@@ -89,13 +89,14 @@ it('hands over within ten seconds from a leader that is stopped or killed, and e
   await waitFor(async () => (await coverage()).length === 2, { describe: 'both tasks on record' })
   await goesOn()
   const second = startProcess()
+  await standsBy(second)
 
   first.signal('SIGSTOP')
   await leads(second, TAKE_OVER_WITHIN_MS)
   expect(await token(database)).toBe(2)
   await goesOn()
   first.signal('SIGCONT')
-  await waitFor(() => first.state() === 'standing by', { describe: 'the stopped leader to stand by' })
+  await standsBy(first)
   expect(second.state()).toBe('leading')
   expect(await token(database)).toBe(2)
   await goesOn()
@@ -116,4 +117,4 @@ it('hands over within ten seconds from a leader that is stopped or killed, and e
     }
     expect(setSize(ranges)).toBeGreaterThan(10)
   }
-})
+}, 300_000)
