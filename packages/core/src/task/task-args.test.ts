@@ -34,6 +34,11 @@ describe('a TypeBox schema', () => {
     expect(argsProblems({ netuid: 3, keys: ['a'] }, schema)).toEqual([])
   })
 
+  it('names the values that there are to choose from', () => {
+    const choice = Type.Object({ provider: Type.Enum(['etherscan', 'rpc']) })
+    expect(argsProblems({ provider: 'infura' }, choice)).toEqual(['args.provider must be one of etherscan, rpc'])
+  })
+
   it('tells every place and rule at once', () => {
     const problems = argsProblems({ netuid: -1, keys: ['a', 2] }, schema)
     expect(problems).toEqual([

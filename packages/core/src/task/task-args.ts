@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import type { TLocalizedValidationError } from 'typebox/error'
 import { canonicalJson, findNonJson, type Json, type JsonObject } from './json.ts'
 
 /** Arguments of a task may not exceed this many bytes of JSON: 64 KiB. */
@@ -88,5 +89,10 @@ function typeboxProblems(args: object, schema: TSchema, what: string): string[] 
   if (validator.Check(args)) return []
   return validator
     .Errors(args)
-    .map(({ instancePath, message }) => `${what}${instancePath.replaceAll('/', '.')} ${message}`)
+    .map((problem) => `${what}${problem.instancePath.replaceAll('/', '.')} ${ruleOf(problem)}`)
+}
+
+/** The rule that was broken. TypeBox does not name the values of an enum. */
+function ruleOf({ keyword, params, message }: TLocalizedValidationError): string {
+  return keyword === 'enum' ? `must be one of ${params.allowedValues.map(String).join(', ')}` : message
 }
