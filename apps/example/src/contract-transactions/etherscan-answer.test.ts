@@ -126,6 +126,18 @@ describe('parseTransactions', () => {
     expect(failure.message).toContain(text)
   })
 
+  it('takes a text in place of rows for a refusal, whatever the status beside it says', () => {
+    const text = 'Max calls per sec rate limit reached (3/sec)'
+    expect(failureOf({ status: '1', message: 'NOTOK', result: text }).type).toBe('rate_limited')
+    expect(failureOf({ status: '1', message: 'OK', result: text }).type).toBe('rate_limited')
+    expect(() => parseHead({ jsonrpc: '2.0', id: 83, result: text })).toThrow('asked too often')
+  })
+
+  it('goes by the rows, not by a warning beside them', () => {
+    const message = 'OK-Missing/Invalid API Key, rate limit of 1/5sec applied'
+    expect(parseTransactions({ status: '1', message, result: [row] })).toHaveLength(1)
+  })
+
   it('knows a page that ends behind the window, which says so in its message', () => {
     const message = 'Result window is too large, PageNo x Offset size must be less than or equal to 10000'
     expect(failureOf(notOk(null, message)).type).toBe('too_much')
@@ -135,7 +147,7 @@ describe('parseTransactions', () => {
     ['no object', 'OK'],
     ['nothing', null],
     ['an empty object', {}],
-    ['rows that are no list', { status: '1', message: 'OK', result: 'rows' }],
+    ['rows that are no list', { status: '1', message: 'OK', result: { rows: [] } }],
     ['a row without a hash', ok({ ...row, hash: undefined })],
     ['a hash that is none', ok({ ...row, hash: '0xGENESIS' })],
     ['a value that is a number', ok({ ...row, value: 1 })],
@@ -160,7 +172,9 @@ describe('parseBlockNumber', () => {
 describe('parseHead', () => {
   it('reads what a node answers behind the API, and the refusals of the API', () => {
     expect(parseHead({ jsonrpc: '2.0', id: 83, result: '0x10d4f' })).toBe(68_943)
-    expect(() => parseHead({ jsonrpc: '2.0', id: 83, result: 'soon' })).toThrow('not a block number')
+    expect(() => parseHead({ jsonrpc: '2.0', id: 83, result: 'soon' })).toThrow("The API answered 'soon'")
+    expect(() => parseHead({ jsonrpc: '2.0', id: 83, result: null })).toThrow('not a block number')
+    expect(() => parseHead({ jsonrpc: '2.0', id: 83, result: '0x20000000000001' })).toThrow('too large')
     expect(() => parseHead(notOk('Invalid API Key'))).toThrow('ETHERSCAN_API_KEY')
   })
 })

@@ -59,6 +59,7 @@ const LAST_SECOND = 8.64e12
  */
 export function parseTransactions(body: unknown): readonly ListedTransaction[] {
   const result = resultOf(body)
+  if (typeof result === 'string') throw refusal(result)
   if (!Array.isArray(result)) throw notTransactions(`result must be a list and is ${show(result)}`)
   return result.map(toListed)
 }
@@ -80,12 +81,13 @@ export function parseBlockNumber(body: unknown): number {
  */
 export function parseHead(body: unknown): number {
   const result = resultOf(body)
-  const head = typeof result === 'string' && /^0x[0-9a-f]+$/i.test(result) ? Number(result) : Number.NaN
-  if (Number.isSafeInteger(head)) return head
+  if (typeof result === 'string' && /^0x[0-9a-f]+$/i.test(result)) return toNumber(result)
   throw notABlockNumber(result)
 }
 
 function notABlockNumber(result: unknown): ProviderError {
+  // Some refuse where the answer should be.
+  if (typeof result === 'string') return refusal(result)
   return new ProviderError(
     'invalid_data',
     `The API answered with something that is not a block number: ${show(result)}`,
@@ -155,7 +157,7 @@ function resultOf(body: unknown): unknown {
   const { status, message, result } = body as Readonly<Record<'status' | 'message' | 'result', unknown>>
   // The module `proxy` passes on what a node answers.
   if ('jsonrpc' in body && !('error' in body)) return result
-  if (status === '1') return result
+  if (status === '1' && !/^notok/i.test(String(message))) return result
   const text = [message, result].filter((part) => typeof part === 'string').join(': ')
   if (/^no (transactions|records) found/i.test(text)) return []
   if ('error' in body) throw refusal(show(body.error))

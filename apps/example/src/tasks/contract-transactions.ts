@@ -3,7 +3,7 @@ import { defineContractTransactions } from '../contract-transactions/define-cont
 /**
  * Collects all transactions of a contract or an account over any range of blocks, on all workers together:
  *
- *     blockmill jobs start contract-transactions --from 0 --to 22000000 --args '{"address":"0x…","chainId":1}'
+ *     blockmill jobs start --task contract-transactions --from 0 --to 22000000 --args '{"address":"0x…","chainId":1}'
  *
  * A range task runs for the batches of a job and not for each block. Everything it needs to know it reads when a batch runs, so a
  * worker without an API key still runs all other tasks. See docs/contract-transactions.md.
