@@ -9,7 +9,7 @@ const sharedServices = {
   // Tests start many processes, and half of what each costs is compiling the same modules.
   env: { NODE_COMPILE_CACHE: path.resolve('.blockmill/compile-cache') },
   // As long as waitFor waits: what a test polls for comes within milliseconds, unless the machine is busy.
-  expect: { poll: { timeout: 10_000 } },
+  expect: { poll: { timeout: 30_000 } },
 }
 
 // They measure delays or rates, or fill the machine by themselves. The others mostly wait: two files run at a time.
@@ -34,7 +34,7 @@ export default defineConfig({
           include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'scripts/**/*.test.mjs'],
           // Files share one module graph: importing it anew for each costs four times what the tests do.
           isolate: false,
-          testTimeout: 5_000,
+          testTimeout: 20_000,
         },
       },
       {
@@ -43,7 +43,7 @@ export default defineConfig({
           include: ['packages/*/test/**/*.integration.test.ts'],
           exclude: [...configDefaults.exclude, ...ALONE],
           ...sharedServices,
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 180_000,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
@@ -54,7 +54,7 @@ export default defineConfig({
           name: 'integration-alone',
           include: ALONE,
           ...sharedServices,
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 180_000,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
@@ -65,7 +65,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           ...sharedServices,
-          testTimeout: 300_000,
+          testTimeout: 600_000,
           hookTimeout: 180_000,
           maxWorkers: 2,
           sequence: { groupOrder: 3 },

@@ -5,8 +5,8 @@ import { waitFor } from './wait-for.ts'
 /** What keeps a process alive and must be closed: sockets, servers, child processes, file watchers, timers. */
 const CHECKED_RESOURCES = ['TCPSocketWrap', 'TCPServerWrap', 'PipeServerWrap', 'ProcessWrap', 'FSEventWrap', 'Timeout']
 
-/** Sockets and processes take a moment to close after the call that closes them returns. */
-const CLOSING_MS = 2_000
+/** Sockets and processes take a moment to close after the call that closes them returns; a longer one on a busy machine. */
+const CLOSING_MS = 10_000
 
 /**
  * Fails a test file that leaves sockets, servers, child processes or timers open. As a vitest set-up file's hook it is

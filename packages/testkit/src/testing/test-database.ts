@@ -27,8 +27,8 @@ export interface TestDatabase {
   readonly url: string
 }
 
-/** Closing a connection takes a moment on the server's side. */
-const CLOSING_MS = 2_000
+/** Closing a connection takes a moment on the server's side; a longer one on a busy machine. */
+const CLOSING_MS = 10_000
 
 /**
  * Gives the calling test file a database of its own and drops it after the file's tests. A connection that is open then

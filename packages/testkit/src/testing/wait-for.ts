@@ -5,13 +5,13 @@ import { inspect } from 'node:util'
 export interface WaitForOptions {
   /** What is waited for, for the error message: 'the task to be recorded as succeeded'. */
   readonly describe: string
-  /** Longest wait. Default 10 s. */
+  /** Longest wait. Default 30 s: for a machine that is busy; what is waited for mostly comes within milliseconds. */
   readonly timeoutMs?: number
   /** Pause between two looks. Default 25 ms. */
   readonly intervalMs?: number
 }
 
-const TIMEOUT_MS = 10_000
+const TIMEOUT_MS = 30_000
 const INTERVAL_MS = 25
 
 /**
