@@ -62,7 +62,7 @@ interface RecordedTask {
 }
 
 /** The task as the API shows it, once it is in this state. */
-async function recorded(id: string, status: string, { timeoutMs = 10_000 } = {}): Promise<RecordedTask> {
+async function recorded(id: string, status: string, { timeoutMs = 60_000 } = {}): Promise<RecordedTask> {
   return await waitFor(
     async () => {
       const response = await fetch(new URL(`/api/v1/tasks/${id}`, system.monitor.url))
@@ -144,7 +144,7 @@ describe('a task that no worker can run', () => {
     await system.publish(message)
     const [{ id }] = message.items as [TaskMessage['items'][number]]
     // A task that no worker knows waits some four hundred smallest delays for one that does.
-    expect(await recorded(id, 'dead', { timeoutMs: 45_000 })).toMatchObject({ reason, worker: WORKER })
+    expect(await recorded(id, 'dead', { timeoutMs: 180_000 })).toMatchObject({ reason, worker: WORKER })
     const queue = system.broker.topology.workQueue(QUEUE, 'normal')
     expect(await letters(error)).toMatchObject([{ reason, queue }])
   })

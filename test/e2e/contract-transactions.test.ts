@@ -28,7 +28,8 @@ it('collects exactly the transactions that the chain has, from both providers, w
   const facade = await startEtherscanFacade({
     transactions: chainTransactions(chain.url, chainId),
     rowCap: 100,
-    latencyMs: 500,
+    // So long that its job is still under way when the other's first batches are done.
+    latencyMs: 2_000,
   })
   onTestFinished(() => facade.stop())
 
@@ -75,10 +76,11 @@ it('collects exactly the transactions that the chain has, from both providers, w
   }
   await waitFor(isUnderWay, {
     describe: 'the worker and the monitor that are to die to be in the middle of the job',
-    timeoutMs: 120_000,
+    timeoutMs: 300_000,
   })
   // Rows that it has not stored are in the queue, those that it has not acknowledged come again.
   await Promise.all([doomed.kill(), monitor.kill()])
+  facade.limits.latencyMs = 100
   await Promise.all([startWorker('successor'), start('monitor')])
 
   const truth = await readTrueTransactions(chain.url, address, to)

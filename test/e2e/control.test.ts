@@ -61,7 +61,7 @@ function recorded(id: string, status: string, worker?: string): Promise<Recorded
       const task = (await answer.json()) as RecordedTask
       return task.status === status && (worker === undefined || task.worker === worker) && task
     },
-    { describe: `${id} to be ${status}`, timeoutMs: 30_000 },
+    { describe: `${id} to be ${status}`, timeoutMs: 60_000 },
   )
 }
 
@@ -84,13 +84,16 @@ it('shows every attempt that was lost with a killed worker, and one success', as
 
 it('keeps a queue paused for workers that start later, and tasks cancelled that wait in it', async () => {
   const queue = 'paused'
-  expect(await control.pauseQueue(queue)).toMatchObject([{ type: 'monitor' }])
+  // Answers are waited for a while; asked again, the monitor remembers the same.
+  await expect.poll(() => control.pauseQueue(queue)).toMatchObject([{ type: 'monitor' }])
   const [first, second] = [await publish(queue, 11), await publish(queue, 12)]
-  await control.cancel([first])
+  await expect.poll(() => control.cancel([first])).toMatchObject([{ type: 'monitor' }])
   await startWorker('survivor', queue)
-  const [stats] = (await control.stats()).filter(({ from }) => from === 'survivor')
+  const stats = await waitFor(async () => (await control.stats()).find(({ from }) => from === 'survivor'), {
+    describe: 'the worker to say what it does',
+  })
   expect(stats).toMatchObject({ queues: [queue], running: [], buffered: 0 })
-  expect(stats?.type === 'worker-stats' && stats.paused).toHaveLength(3)
+  expect(stats.type === 'worker-stats' && stats.paused).toHaveLength(3)
   expect((await recorded(first, 'scheduled')).attempts).toEqual([])
   await control.resumeQueue(queue)
   expect(await recorded(second, 'succeeded')).toMatchObject({ worker: 'survivor' })
@@ -104,6 +107,8 @@ it('cancels what runs in another process, and ends that process with status 0', 
   await recorded(id, 'running', 'asked')
   await control.cancel([id])
   await recorded(id, 'cancelled')
-  expect(await control.shutdown('asked')).toMatchObject([{ from: 'asked' }])
+  // It is answered once: whoever waits longer than usual misses nothing on a busy machine.
+  const patient = createControl({ broker: system.broker, logger: createSilentLogger(), waitMs: 30_000 })
+  expect(await patient.shutdown('asked')).toMatchObject([{ from: 'asked' }])
   expect(await worker.ended).toBe(0)
 })

@@ -51,15 +51,8 @@ it('runs the tasks of an EVM chain for every block, once each, and again for blo
     'follow-latest': upTo(BLOCKS + FINALITY_LAG),
   }
   const total = Object.values(expected).flat().length
-  const finished = async (count: number) => {
-    const areFinished = (tasks: readonly RecordedTask[]) =>
-      tasks.length >= count && tasks.every(({ status }) => isFinal(status))
-    await waitFor(async () => areFinished(await readTasks(record)), {
-      describe: `${count} tasks are finished`,
-      timeoutMs: 60_000,
-    })
-    return readTasks(record)
-  }
+  const areFinished = (tasks: readonly RecordedTask[]) =>
+    tasks.length >= total && tasks.every(({ status }) => isFinal(status))
   const blocksOf = (tasks: readonly RecordedTask[], task: string) =>
     tasks.flatMap(({ name, block }) => (name === task ? [block] : [])).toSorted((a, b) => a - b)
   const hashOf = async (block: number) => {
@@ -69,7 +62,11 @@ it('runs the tasks of an EVM chain for every block, once each, and again for blo
   const resultOf = async ({ id }: RecordedTask) =>
     (await record.get<{ readonly result: unknown }>(`/api/v1/tasks/${id}`)).result
 
-  const tasks = await finished(total)
+  await waitFor(async () => areFinished(await readTasks(record)), {
+    describe: `${total} tasks are finished`,
+    timeoutMs: 120_000,
+  })
+  const tasks = await readTasks(record)
   expect(tasks.filter(({ status }) => status !== 'succeeded')).toEqual([])
   const names = [...new Set(tasks.map(({ name }) => name))]
   expect(Object.fromEntries(names.map((name) => [name, blocksOf(tasks, name)]))).toEqual(expected)
@@ -84,16 +81,29 @@ it('runs the tasks of an EVM chain for every block, once each, and again for blo
     'count-transactions': 0,
     'follow-latest': hash,
   })
-  for (const { task, evaluated, gaps } of await readCoverage(record)) {
-    expect(evaluated.ranges, task).toEqual([{ from: 1, to: task === 'follow-latest' ? BLOCKS + FINALITY_LAG : BLOCKS }])
-    expect(gaps.ranges, task).toEqual([])
-  }
+  // Coverage is written after the confirms, so a task may have ended before.
+  const readRanges = async () =>
+    Object.fromEntries(
+      (await readCoverage(record)).map(({ task, evaluated, gaps }) => [task, [evaluated.ranges, gaps.ranges]]),
+    )
+  const covered = (to: number) => [[{ from: 1, to }], []]
+  await expect.poll(readRanges).toEqual({
+    'note-evm-block': covered(BLOCKS),
+    'count-transactions': covered(BLOCKS),
+    'follow-latest': covered(BLOCKS + FINALITY_LAG),
+  })
 
   const replaced = [BLOCKS + 1, BLOCKS + 2]
   await chain.reorg(replaced.length)
-  const later = (await finished(total + replaced.length)).filter(({ block }) => replaced.includes(block))
-  const orphaned = later.filter(({ status }) => status === 'orphaned')
-  const canonical = later.filter(({ status }) => status === 'succeeded')
-  expect([blocksOf(orphaned, 'follow-latest'), blocksOf(canonical, 'follow-latest')]).toEqual([replaced, replaced])
-  for (const task of canonical) expect(await resultOf(task)).toBe(await hashOf(task.block))
+  const ofReplaced = async (state: string) =>
+    (await readTasks(record)).filter(({ block, status }) => replaced.includes(block) && status === state)
+  // Which blocks were replaced is told apart from the tasks of those in their place: either may come first.
+  await expect
+    .poll(
+      async () =>
+        (await Promise.all(['orphaned', 'succeeded'].map(ofReplaced))).map((some) => blocksOf(some, 'follow-latest')),
+      { timeout: 120_000 },
+    )
+    .toEqual([replaced, replaced])
+  for (const task of await ofReplaced('succeeded')) expect(await resultOf(task)).toBe(await hashOf(task.block))
 })

@@ -57,14 +57,14 @@ it('loses and doubles no row of 5,000 batches when scheduler and workers are kil
     const reached = (point / 1_000) * BLOCKS
     await waitFor(async () => (await job.status()).done >= reached, {
       describe: `${reached} blocks to be done (seed ${SEED})`,
-      timeoutMs: 120_000,
+      timeoutMs: 300_000,
       intervalMs: 50,
     })
     await Promise.all(services.map((service) => service.kill()))
     services = await startAll()
   }
 
-  const { state, missing, rows, batches } = await job.wait({ signal: AbortSignal.timeout(120_000) })
+  const { state, missing, rows, batches } = await job.wait({ signal: AbortSignal.timeout(300_000) })
   expect({ state, missing: missing.ranges, rows }).toEqual({ state: 'completed', missing: [], rows: 2 * BLOCKS })
   expect(batches.succeeded).toBe(BATCHES)
   let expected = 0

@@ -22,7 +22,7 @@ it('schedules and records every block once while broker, database, chain and sch
   })()
   const blocksPass = async (count: number): Promise<void> => {
     const target = Math.min(BLOCKS, chain.head().number + count)
-    await expect.poll(() => chain.head().number, { timeout: 30_000 }).toBeGreaterThanOrEqual(target)
+    await expect.poll(() => chain.head().number).toBeGreaterThanOrEqual(target)
   }
 
   await blocksPass(5)

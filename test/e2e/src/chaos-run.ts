@@ -55,11 +55,18 @@ export async function runChaos(
   }
   const allFinished = waitFor(async () => (await countFinished(system, blocks)) === load.tasks, {
     describe: 'all tasks are finished',
-    timeoutMs: 60_000,
+    timeoutMs: 120_000,
     intervalMs: 50,
   })
-  // When the time is over, the faults say which are not.
-  await Promise.race([allFinished.catch(() => undefined), system.failed])
+  // What led to an end may be recorded a moment after it: a killed worker may have sent on what another still has to report.
+  const noFaults = allFinished.then(() =>
+    waitFor(async () => (await findFaults(system, plan, blocks)).length === 0, {
+      describe: 'all of it is on record',
+      intervalMs: 250,
+    }),
+  )
+  // When the time is over, the faults say what is not as it must be.
+  await Promise.race([noFaults.catch(() => undefined), system.failed])
   return { unfinishedAtKills, faults: await findFaults(system, plan, blocks) }
 }
 

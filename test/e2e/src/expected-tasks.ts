@@ -35,7 +35,7 @@ export async function expectEveryBlockDone(system: System, blocks: number): Prom
       const tasks = await readExpected()
       return tasks.length >= total && tasks.every(({ status }) => isFinal(status))
     },
-    { describe: `${total} tasks are finished`, timeoutMs: 60_000 },
+    { describe: `${total} tasks are finished`, timeoutMs: 180_000 },
   )
 
   const tasks = await readExpected()
@@ -47,8 +47,14 @@ export async function expectEveryBlockDone(system: System, blocks: number): Prom
   expect(tasks.filter(({ scheduledAt, finishedAt }) => scheduledAt === null || finishedAt === null)).toEqual([])
   // Coverage is written after the confirms, so a task may have ended before.
   const readRanges = async () =>
-    (await readCoverage(system)).map(({ task, evaluated, gaps }) => [task, evaluated.ranges, gaps.ranges])
-  const tasksCovered = (await readRanges()).map(([task]) => [task, [{ from: 1, to: blocks }], []])
-  await expect.poll(readRanges, { timeout: 10_000 }).toEqual(tasksCovered)
+    Object.fromEntries(
+      (await readCoverage(system)).flatMap(({ task, args, evaluated, gaps }) => {
+        const unit = `${task} ${JSON.stringify(args)}`
+        return Object.hasOwn(SCHEDULE, unit) ? [[unit, [evaluated.ranges, gaps.ranges]]] : []
+      }),
+    )
+  await expect
+    .poll(readRanges)
+    .toEqual(Object.fromEntries(Object.keys(SCHEDULE).map((unit) => [unit, [[{ from: 1, to: blocks }], []]])))
   return tasks
 }
