@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { assertTopology, createTopology, DELIVERY_LIMIT } from '@blockmill/core'
+import { waitFor } from '@blockmill/testkit'
 import { testBroker } from '@blockmill/testkit/vitest'
 
 import { brokerClients, onChannel } from './broker-clients.ts'
@@ -19,7 +20,7 @@ describe('assertTopology', () => {
         })
       }
       for (const queue of [topology.workQueue('a', 'low'), topology.workQueue('b', 'low'), topology.monitorQueue]) {
-        const got = await channel.get(queue, { noAck: true })
+        const got = await waitFor(() => channel.get(queue, { noAck: true }), { describe: `a message in ${queue}` })
         expect(got).toMatchObject({ content: Buffer.from('{}') })
       }
     })

@@ -51,7 +51,7 @@ describe('a broker client whose network fails', () => {
     }
     await waitFor(() => confirmed === sent.length && received.size === sent.length, {
       describe: 'all messages to be confirmed and delivered',
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
     })
     expect(cuts).toBeGreaterThan(2)
     expect(received).toEqual(new Set(sent))

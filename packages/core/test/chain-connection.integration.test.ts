@@ -98,11 +98,12 @@ describe('connecting to a chain', () => {
     })
     const silent = await node({ chain_getBlockHash: () => new Promise(() => undefined) })
     const good = await node()
-    const { connection, lines } = connectionTo([urlOf(mute.address() as { port: number }), urlOf(silent), urlOf(good)])
+    const endpoints = [urlOf(mute.address() as { port: number }), urlOf(silent), urlOf(good)]
+    const { connection, lines } = connectionTo(endpoints, { connectTimeoutMs: 1_000 })
     await connection.start()
     expect(lines.map(({ reason }) => reason)).toEqual([
       expect.stringContaining('handshake has timed out'),
-      expect.stringContaining('did not tell its genesis hash within 500 ms'),
+      expect.stringContaining('did not tell its genesis hash within 1000 ms'),
       undefined,
     ])
   })
@@ -151,7 +152,7 @@ describe('connecting to a chain', () => {
     })
     const began = performance.now()
     await connection.start()
-    await expect.poll(() => made, { timeout: 5_000 }).toBe(3)
+    await expect.poll(() => made).toBeGreaterThanOrEqual(3)
     expect(performance.now() - began).toBeGreaterThan(400 + 800 - 50)
   })
 
@@ -161,6 +162,7 @@ describe('connecting to a chain', () => {
       requestTimeoutMs: 300,
     })
     const started = connection.start().catch(() => undefined)
+    await expect.poll(() => lines.length).toBeGreaterThan(0)
     await expect(connection.send('system_name')).rejects.toThrow(
       /Last failure: Cannot connect to ws:\/\/….*ECONNREFUSED/,
     )
@@ -190,9 +192,9 @@ describe('requests to a chain', () => {
   it('gives up waiting for an answer, and takes no notice of it when it comes late', async () => {
     const answer = Promise.withResolvers<string>()
     const server = await node({ slow: () => answer.promise, fast: () => 'fast' })
-    const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 100 })
+    const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 1_000 })
     await connection.start()
-    await expect(connection.send('slow')).rejects.toThrow(`${urlOf(server)} did not answer slow within 100 ms`)
+    await expect(connection.send('slow')).rejects.toThrow(`${urlOf(server)} did not answer slow within 1000 ms`)
     answer.resolve('late')
     expect(await connection.send('fast')).toBe('fast')
     expect(connection.isHealthy()).toBe(true)
@@ -200,7 +202,7 @@ describe('requests to a chain', () => {
 
   it('refuses parameters that JSON cannot hold, and goes on with other requests', async () => {
     const server = await node({ name: () => 'here' })
-    const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 50 })
+    const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 1_000 })
     await connection.start()
     const bad = connection.send('balance', [1n])
     await expect(bad).rejects.toMatchObject({ kind: 'non-retryable', code: 'CHAIN_DATA_INVALID' })

@@ -53,14 +53,14 @@ describe('a chain whose node', () => {
     const [dead, good] = [await node(blocks(() => 100)), await node(blocks(() => 101))]
     const proxy = await startTcpProxy({ target: urlOf(dead) })
     onTestFinished(() => proxy.stop())
-    const source = sourceOf([proxy.url, urlOf(good)], { heartbeatMs: 200, connectTimeoutMs: 500 })
+    const source = sourceOf([proxy.url, urlOf(good)], { heartbeatMs: 1_000, connectTimeoutMs: 5_000 })
     await source.start()
     expect((await source.head()).number).toBe(100)
     proxy.stall()
     const began = performance.now()
     await expect(source.head()).rejects.toMatchObject({ kind: 'retryable', code: 'CHAIN_UNREACHABLE' })
     // Not only by the time-out of the request, which is 30 s.
-    expect(performance.now() - began).toBeLessThan(3_000)
+    expect(performance.now() - began).toBeLessThan(15_000)
     expect((await source.head()).number).toBe(101)
   })
 
@@ -68,7 +68,7 @@ describe('a chain whose node', () => {
     const server = await node(blocks(() => 100))
     const proxy = await startTcpProxy({ target: urlOf(server) })
     onTestFinished(() => proxy.stop())
-    const source = sourceOf([proxy.url], { heartbeatMs: 200 })
+    const source = sourceOf([proxy.url], { heartbeatMs: 1_000 })
     await source.start()
     proxy.halfOpen()
     await expect(source.head()).rejects.toMatchObject({ code: 'CHAIN_UNREACHABLE' })
@@ -85,8 +85,8 @@ describe('a chain whose node', () => {
     const good = await node({ system_name: () => 'good' })
     const { connection, lines } = connectionTo([urlOf(stuck), urlOf(good)], {
       genesisCheckMs: 50,
-      heartbeatMs: 50,
-      requestTimeoutMs: 200,
+      heartbeatMs: 1_000,
+      requestTimeoutMs: 1_000,
     })
     await connection.start()
     expect(await connection.send('system_name')).toBe('stuck')
@@ -240,7 +240,7 @@ function textsOf(error: unknown): string {
   return `${error.message} ${error.stack} ${JSON.stringify(error)} ${textsOf(error.cause)}`
 }
 
-it('keeps nothing of a thousand connections that are gone', { timeout: 60_000 }, async () => {
+it('keeps nothing of a thousand connections that are gone', async () => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   const warnings: Error[] = []

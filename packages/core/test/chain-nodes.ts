@@ -40,7 +40,7 @@ export async function node(
 
 export const urlOf = ({ port }: { readonly port: number }): string => `ws://127.0.0.1:${port}`
 
-/** A connection that is hasty enough for a test, and what it logs. */
+/** A connection that is hasty enough for a test, though not for a busy machine, and what it logs. */
 export function connectionTo(
   endpoints: readonly string[],
   options: Partial<ChainConnectionOptions> = {},
@@ -52,8 +52,8 @@ export function connectionTo(
     endpoints,
     logger: createLogger({ service: 'test', level: 'debug', destination }),
     maxBackoffMs: 200,
-    requestTimeoutMs: 2_000,
-    connectTimeoutMs: 500,
+    requestTimeoutMs: 5_000,
+    connectTimeoutMs: 5_000,
     ...options,
   })
   onTestFinished(() => connection.close())

@@ -8,19 +8,20 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { connectionTo, GENESIS, node, urlOf } from './chain-nodes.ts'
 
-/** A method that answers as many requests per window as it allows, and refuses the rest as providers do. */
+/** A method that answers as many requests per window as it allows, and refuses the rest as providers do. The first window ends with a refusal. */
 function limited(
   perWindow: number,
   windowMs: number,
 ): { method: JsonRpcMethod; counts: { ok: number; refused: number } } {
   const counts = { ok: 0, refused: 0 }
-  let windowEnds = 0
-  let left = 0
+  let windowEnds = Number.POSITIVE_INFINITY
+  let left = perWindow
   return {
     counts,
     method([value]) {
       if (performance.now() > windowEnds) [windowEnds, left] = [performance.now() + windowMs, perWindow]
       if (left === 0) {
+        if (counts.refused === 0) windowEnds = performance.now() + windowMs
         counts.refused += 1
         throw new JsonRpcError(-32_005, 'limit exceeded')
       }
@@ -71,7 +72,7 @@ describe('an endpoint that limits the rate of requests', () => {
     const { connection } = connectionTo([urlOf(server)])
     await connection.start()
     const first = connection.send('busy')
-    await expect.poll(() => times.length).toBe(1)
+    await expect.poll(() => times.length).toBeGreaterThan(0)
     expect(await Promise.all([first, connection.send('other')])).toEqual(['answered', 'other'])
     expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(395)
   })
@@ -95,7 +96,7 @@ describe('an endpoint that limits the rate of requests', () => {
       server.closeAllConnections()
     })
     const { port } = server.address() as AddressInfo
-    const { connection } = connectionTo([`http://127.0.0.1:${port}`], { requestTimeoutMs: 5_000 })
+    const { connection } = connectionTo([`http://127.0.0.1:${port}`], { requestTimeoutMs: 20_000 })
     await connection.start()
     expect(await connection.send('echo')).toBe('answered')
     expect(times).toHaveLength(2)
@@ -154,11 +155,11 @@ describe('an endpoint that limits the rate of requests', () => {
         throw new JsonRpcError(429, 'Too Many Requests', { retryAfter: 600 })
       },
     })
-    const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 100 })
+    const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 1_000 })
     await connection.start()
     await expect(connection.send('busy')).rejects.toMatchObject({ cause: { code: 429 } })
     await expect(connection.send('other')).rejects.toThrow(
-      /had no room for other within 100 ms: it wants to be left alone for another (600|5\d\d) s/,
+      /had no room for other within 1000 ms: it wants to be left alone for another (600|5\d\d) s/,
     )
   })
 
@@ -176,10 +177,14 @@ describe('an endpoint that limits the rate of requests', () => {
 
   it('gets no more requests at once than it may, and each in its time', async () => {
     let [inFlight, most] = [0, 0]
+    const full = Promise.withResolvers<void>()
     const server = await node({
       async work() {
         inFlight += 1
         most = Math.max(most, inFlight)
+        // However slowly they come, nobody is answered before the limit is reached.
+        if (inFlight === 32) full.resolve()
+        await full.promise
         await new Promise((resolve) => setTimeout(resolve, 5))
         inFlight -= 1
       },
@@ -187,19 +192,18 @@ describe('an endpoint that limits the rate of requests', () => {
     const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 20_000 })
     await connection.start()
     await Promise.all(Array.from({ length: 200 }, () => connection.send('work')))
-    expect(most).toBeGreaterThanOrEqual(32)
     // It grows by about one with each round.
     expect(most).toBeLessThan(45)
   })
 
   it('makes requests fail that get no turn in time', async () => {
     const server = await node({ never: () => new Promise(() => undefined) })
-    const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 200 })
+    const { connection } = connectionTo([urlOf(server)], { requestTimeoutMs: 500 })
     await connection.start()
     const failures = await Promise.allSettled(Array.from({ length: 100 }, () => connection.send('never')))
     const reasons = failures.map((failure) => (failure.status === 'rejected' ? String(failure.reason) : 'answered'))
-    const unanswered = reasons.filter((reason) => reason.includes('did not answer never within 200 ms')).length
-    const waited = reasons.filter((reason) => reason.includes('had no room for never within 200 ms')).length
+    const unanswered = reasons.filter((reason) => reason.includes('did not answer never within 500 ms')).length
+    const waited = reasons.filter((reason) => reason.includes('had no room for never within 500 ms')).length
     expect(unanswered + waited).toBe(100)
     // Those that time out may make room for half as many at the last moment.
     expect(unanswered).toBeGreaterThanOrEqual(32)

@@ -188,11 +188,11 @@ describe('JSON-RPC over HTTP', () => {
     const { rpc, peer } = await connect(
       (body, headers) => ((body as Request).method === 'never' ? undefined : answerAll(body, headers)),
       '',
-      { requestTimeoutMs: 100 },
+      { requestTimeoutMs: 1_000 },
     )
     await expect(rpc.send('never')).rejects.toMatchObject({
       code: 'CHAIN_UNREACHABLE',
-      message: `${peer} did not answer never within 100 ms.`,
+      message: `${peer} did not answer never within 1000 ms.`,
       cause: { name: 'RpcTimeoutError' },
     })
     expect(await rpc.send('a')).toBe('a')
@@ -264,12 +264,12 @@ describe('JSON-RPC over HTTP', () => {
   it('asks a server for a sign of life when nobody else asks, and is closed without one', async () => {
     let isAlive = true
     const { rpc, bodies } = await connect((body, headers) => (isAlive ? answerAll(body, headers) : undefined), '', {
-      heartbeatMs: 50,
+      heartbeatMs: 500,
     })
     await expect.poll(() => bodies.length).toBeGreaterThan(2)
     expect(bodies[0]).toMatchObject({ method: 'eth_chainId' })
     isAlive = false
-    expect((await rpc.closed).message).toContain('it gave no sign of life for 100 ms')
+    expect((await rpc.closed).message).toContain('it gave no sign of life for 1000 ms')
   })
 })
 

@@ -23,9 +23,9 @@ describe('the contract of chain sources', () => {
       createEvmSource({
         endpoints: [url],
         logger: createSilentLogger(),
-        requestTimeoutMs: 1_000,
+        requestTimeoutMs: 3_000,
         maxBackoffMs: 200,
-        heartbeatMs: 200,
+        heartbeatMs: 1_000,
       }),
     produce: async (blocks) => void (await chain.mine(blocks)),
     lag: (blocks) => proxy.lag(blocks),
@@ -90,14 +90,14 @@ describe('an EVM source', () => {
     onTestFinished(() => own.stop())
     await own.mine(3)
     await own.restart()
-    const sources = [await startedSource(own.url, { heartbeatMs: 100 }), await startedSource(own.wsUrl)]
+    const sources = [await startedSource(own.url, { heartbeatMs: 500 }), await startedSource(own.wsUrl)]
     await own.kill()
     for (const source of sources) {
       await expect.poll(() => source.isHealthy()).toBe(false)
     }
     await own.restart()
     for (const source of sources) {
-      await expect.poll(() => source.isHealthy(), { timeout: 10_000 }).toBe(true)
+      await expect.poll(() => source.isHealthy()).toBe(true)
       expect((await source.head()).number).toBe(3)
     }
   })
@@ -143,8 +143,8 @@ describe('an EVM source', () => {
       },
     })
     onTestFinished(() => server.stop())
-    const source = await startedSource(`ws://127.0.0.1:${server.port}`, { requestTimeoutMs: 1_000 })
-    const numbers = Array.from({ length: 1_000 }, (_, number) => number)
+    const source = await startedSource(`ws://127.0.0.1:${server.port}`, { requestTimeoutMs: 2_000 })
+    const numbers = Array.from({ length: 3_000 }, (_, number) => number)
     expect(await source.hashes(numbers)).toEqual(numbers.map(() => block.hash))
   })
 

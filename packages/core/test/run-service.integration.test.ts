@@ -32,7 +32,7 @@ function start(behaviour: string, environment: Record<string, string> = {}): Sta
   const exited = once(child, 'exit') as Promise<[number | null, string | null]>
   const exit = Promise.all([exited, finished(stdout), finished(stderr)]).then(([[code, by]]) => code ?? by)
   const untilLogged = async (text: string): Promise<void> => {
-    for (const deadline = Date.now() + 10_000; !output.stdout.includes(text); await delay(10)) {
+    for (const deadline = Date.now() + 60_000; !output.stdout.includes(text); await delay(10)) {
       if (Date.now() > deadline) throw new Error(`never logged ${text}: ${output.stdout}${output.stderr}`)
     }
   }

@@ -25,7 +25,7 @@ describe('the contract of chain sources', () => {
       createSubstrateSource({
         endpoints: [chain.url],
         logger: createSilentLogger(),
-        requestTimeoutMs: 1_000,
+        requestTimeoutMs: 3_000,
         maxBackoffMs: 200,
       }),
     produce: async (blocks) => {

@@ -101,7 +101,7 @@ describe('a subscription', () => {
     // Its `close` event never comes.
     if (channels[0] !== undefined) channels[0].closed = true
     await subscription.resume()
-    await vi.waitFor(() => expect(channels).toHaveLength(2))
+    await vi.waitFor(() => expect(channels).toHaveLength(2), { timeout: 15_000 })
     expect(onLost).toHaveBeenCalledOnce()
   })
 
@@ -110,7 +110,7 @@ describe('a subscription', () => {
       open: () => Object.assign(new ScriptedChannel(), { closed: true }),
     })
     subscription.consuming.catch(() => {})
-    await vi.waitFor(() => expect(channels.length).toBeGreaterThan(4))
+    await vi.waitFor(() => expect(channels.length).toBeGreaterThan(4), { timeout: 15_000 })
     expect(JSON.parse(warnings[0] ?? '')).toMatchObject({ queue: 'work', reason: 'Channel closed', failures: 3 })
   })
 })
