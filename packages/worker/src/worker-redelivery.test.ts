@@ -4,7 +4,7 @@ import { item, message } from '../test/messages.ts'
 import { gate, type Handler, useWorkerRigs } from '../test/worker-rig.ts'
 
 const setUp = useWorkerRigs()
-const inTime = { timeoutMs: 2_000, intervalMs: 1 }
+const inTime = { timeoutMs: 15_000, intervalMs: 1 }
 
 describe('a broken connection', () => {
   it('does not run a task twice when it comes back to the worker that still runs it', async () => {

@@ -4,7 +4,7 @@ import { item, message } from '../test/messages.ts'
 import { gate, useWorkerRigs } from '../test/worker-rig.ts'
 
 const setUp = useWorkerRigs()
-const inTime = { timeoutMs: 2_000, intervalMs: 1 }
+const inTime = { timeoutMs: 15_000, intervalMs: 1 }
 
 describe('order', () => {
   it('lets a normal task start next, however many low ones wait', async () => {
