@@ -45,7 +45,7 @@ test.skipIf(process.platform === 'win32')('ends its child when the shell that st
   const [pid] = await once(shell.stdout.setEncoding('utf8'), 'data')
   onTestFinished(() => killIfAlive(Number(pid)))
   shell.kill('SIGTERM')
-  await vi.waitFor(() => expect(isAlive(Number(pid))).toBe(false), { timeout: 4_000 })
+  await vi.waitFor(() => expect(isAlive(Number(pid))).toBe(false), { timeout: 15_000 })
 })
 
 function isAlive(pid) {

@@ -170,12 +170,12 @@ describe('a development chain that builds by the clock', () => {
   it('stops with the block in hand, frees its port and builds no more', async () => {
     const chain = await startDevChain({ blockTime: 50 })
     await using rpc = await connectRpc(chain.url)
-    await expect.poll(() => chain.head().number, { timeout: 20_000 }).toBeGreaterThan(3)
+    await expect.poll(() => chain.head().number, { timeout: 60_000 }).toBeGreaterThan(3)
 
     const began = performance.now()
     await Promise.all([chain.stop(), chain.stop()])
 
-    expect(performance.now() - began).toBeLessThan(3_000)
+    expect(performance.now() - began).toBeLessThan(20_000)
     await rpc.closed
     await expect(connectRpc(chain.url)).rejects.toThrow(/ECONNREFUSED/)
     await expect(chain.produceBlock()).rejects.toThrow('stopped')

@@ -166,7 +166,7 @@ describe('a TCP proxy', () => {
 
     proxy.throttle(undefined)
     client.socket.write('y'.repeat(400_000))
-    await waitFor(() => client.received().length === 404_000, { describe: 'the rest, unthrottled', timeoutMs: 2_000 })
+    await waitFor(() => client.received().length === 404_000, { describe: 'the rest, unthrottled', timeoutMs: 10_000 })
   })
 
   test('refuse turns new connections away and keeps open ones; accept takes them again on the same port', async () => {

