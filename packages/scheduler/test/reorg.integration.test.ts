@@ -42,6 +42,9 @@ let orders: ControlMessage[] = []
 let chainName = ''
 let chains = 0
 
+/** Not what comes late of an earlier test. */
+const isOfTest = ({ chain }: { readonly chain: string }): boolean => chain === chainName
+
 beforeAll(async () => {
   database = open(postgres.url)
   observer = brokerClient(amqp.url, amqp.namespace, logger, 'observer')
@@ -50,12 +53,18 @@ beforeAll(async () => {
     queue: topology.monitorQueue,
     prefetch: 1_000,
     onDelivery(delivery) {
-      if (delivery.type === EVENT_MESSAGE_TYPE) events.push(...eventMessageCodec.decode(delivery.body).events)
-      else messages.push(taskMessageCodec.decode(delivery.body))
+      const { type, body } = delivery
+      if (type === EVENT_MESSAGE_TYPE) events.push(...eventMessageCodec.decode(body).events.filter(isOfTest))
+      else messages.push(...[taskMessageCodec.decode(body)].filter(isOfTest))
       delivery.ack()
     },
   })
-  await listenToControl(observer, { logger, onMessage: (message) => orders.push(message) })
+  await listenToControl(observer, {
+    logger,
+    onMessage(message) {
+      if (message.by === `scheduler of ${chainName}`) orders.push(message)
+    },
+  })
 })
 afterAll(async () => {
   await observer.stop()
@@ -87,13 +96,7 @@ const coverageOf = async (task: string) => {
   return all.find((one) => one.task === task)?.evaluated
 }
 const hasCovered = (task: string, from: number, to: number) =>
-  waitFor(
-    async () => {
-      expect(await coverageOf(task)).toEqual([{ from, to }])
-      return true
-    },
-    { describe: `${task} to have evaluated ${from} to ${to}` },
-  )
+  expect.poll(() => coverageOf(task)).toEqual([{ from, to }])
 const scheduled = (task: string) =>
   messages
     .filter((message) => message.task === task)

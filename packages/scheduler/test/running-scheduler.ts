@@ -12,7 +12,7 @@ import {
   createTopology,
   type Logger,
 } from '@blockmill/core'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 
 import { createScheduler, type SchedulerConfig } from '../src/scheduler.ts'
 import { open } from './migrated-database.ts'
@@ -47,6 +47,7 @@ export function createRunningScheduler(options: RunningSchedulerOptions) {
   const logger = createLogger({ service: 'scheduler', level: 'debug', destination })
   const broker = brokerClient(brokerUrl, namespace, logger, 'scheduler')
   const database = open(databaseUrl)
+  const query = vi.spyOn(database, 'query')
   const metrics = createMetrics('scheduler')
   const scheduler = createScheduler({
     config: { chain: chainName, pollIntervalMs: 50, leaseTtlMs: 1_000, ...config },
@@ -63,5 +64,7 @@ export function createRunningScheduler(options: RunningSchedulerOptions) {
     await Promise.all([broker.stop(), database.close()])
   }
   onTestFinished(stop)
-  return { scheduler, metrics, lines, stop }
+  /** What it has asked of the database outside of transactions. */
+  const statements = () => query.mock.calls.map(([statement]) => statement)
+  return { scheduler, metrics, lines, statements, stop }
 }
