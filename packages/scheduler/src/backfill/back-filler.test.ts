@@ -1,56 +1,19 @@
 import { argsHash, type BackfillJob, defineTask, everyNBlocks, type JsonObject, RetryableError } from '@blockmill/core'
 import { createScriptedChain } from '@blockmill/testkit'
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 
-import { type HarnessOptions, lead, settle } from '../../test/leadership-harness.ts'
+import { backFilling, backfilled, blocksOf, fakeClock, task } from '../../test/back-filling-harness.ts'
+import { range } from '../../test/leadership-harness.ts'
 import { backfillJob, blocks, createMemoryBackfillStore } from '../../test/memory-backfill-store.ts'
 import { createMemoryCoverageStore } from '../../test/memory-coverage-store.ts'
-import { createRecordingBroker } from '../../test/recording-broker.ts'
 
 const run = () => null
-const task = defineTask({ name: 'a', run })
-const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
-
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] })
-})
-afterEach(() => {
-  vi.useRealTimers()
-})
-
-/** A leading scheduler at head 1,000 with jobs on record, which has had some seconds. */
-async function backFilling({
-  jobs = [backfillJob({ from: 100, to: 199 })],
-  seconds = 3,
-  ...options
-}: Partial<HarnessOptions> & { jobs?: readonly BackfillJob[]; seconds?: number } = {}) {
-  const store = options.store ?? createMemoryCoverageStore()
-  const backfills = options.backfills ?? createMemoryBackfillStore(store)
-  for (const job of jobs) backfills.create(job)
-  const chain = createScriptedChain({ head: 1_000 })
-  const led = await lead({ tasks: [task], chain, ...options, store, backfills })
-  onTestFinished(led.stop)
-  const wait = async (ms: number) => {
-    for (let left = ms; left > 0; left -= 50) {
-      await vi.advanceTimersByTimeAsync(Math.min(50, left))
-      await settle()
-    }
-  }
-  await wait(seconds * 1_000)
-  const [job] = jobs
-  const id = job?.id ?? ''
-  return { ...led, wait, id, backfills, job: () => backfills.job(id), part: () => backfills.part(id) }
-}
-
-const backfilled = (broker: ReturnType<typeof createRecordingBroker>) =>
-  broker.messages.filter(({ cause }) => cause === 'backfill')
-const blocksOf = (broker: ReturnType<typeof createRecordingBroker>) =>
-  backfilled(broker).flatMap(({ items }) => items.map(({ block }) => block?.number ?? -1))
+fakeClock()
 
 describe('a back-fill job', () => {
   it('schedules its blocks on the low lane, covers them, and is completed', async () => {
     const { broker, store, job, part } = await backFilling()
-    expect(blocksOf(broker)).toEqual(numbers(100, 199))
+    expect(blocksOf(broker)).toEqual(range(100, 199))
     expect(new Set(backfilled(broker).map(({ lane, queue }) => `${queue}.${lane}`))).toEqual(new Set(['default.low']))
     expect(store.of('a')?.evaluated).toEqual([...blocks(100, 199), ...blocks(1_000, 1_000)])
     expect(part()).toMatchObject({ target: blocks(100, 199), evaluated: blocks(100, 199), scheduled: 100 })
@@ -62,7 +25,7 @@ describe('a back-fill job', () => {
     const key = { task: 'a', argsHash: argsHash({}), head: 'finalized' as const, args: {}, startBlock: 1_000 }
     await store.add(1, [{ ...key, range: { from: 120, to: 189 } }])
     const { broker, part } = await backFilling({ store })
-    expect(blocksOf(broker)).toEqual([...numbers(100, 119), ...numbers(190, 199)])
+    expect(blocksOf(broker)).toEqual([...range(100, 119), ...range(190, 199)])
     expect(part().target).toEqual([...blocks(100, 119), ...blocks(190, 199)])
   })
 
@@ -78,7 +41,7 @@ describe('a back-fill job', () => {
 
   it('leaves blocks from the next live one on to the live run', async () => {
     const { broker, part, job } = await backFilling({ jobs: [backfillJob({ from: 990, to: 2_000 })] })
-    expect(blocksOf(broker)).toEqual(numbers(990, 999))
+    expect(blocksOf(broker)).toEqual(range(990, 999))
     expect(part().target).toEqual(blocks(990, 999))
     expect(job().state).toBe('completed')
   })
@@ -88,7 +51,7 @@ describe('a back-fill job', () => {
     const chain = createScriptedChain({ head: 1_000, finalityLag: 20 })
     const job = backfillJob({ from: 970, to: 999, head: 'latest' })
     const { broker } = await backFilling({ tasks: [latest], chain, jobs: [job] })
-    expect(blocksOf(broker)).toEqual(numbers(970, 980))
+    expect(blocksOf(broker)).toEqual(range(970, 980))
     expect(backfilled(broker).every(({ items }) => items[0]?.block?.hash?.startsWith('0x'))).toBe(true)
   })
 
@@ -144,7 +107,7 @@ describe('the arguments of a job', () => {
     await look()
     await wait(1_000)
     const blocksOf9 = broker.messages.flatMap(({ items }) => items).filter((item) => item.args['netuid'] === 9)
-    expect(blocksOf9.map(({ block }) => block?.number)).toEqual(numbers(100, 109))
+    expect(blocksOf9.map(({ block }) => block?.number)).toEqual(range(100, 109))
     const coverage = (await store.load()).find((one) => one.argsHash === argsHash(args(9)))
     expect(coverage).toMatchObject({ startBlock: 1_001, evaluated: blocks(100, 109) })
   })
@@ -157,11 +120,11 @@ describe('force', () => {
       backfillJob({ id: `job-${generation}`, from: 100, to: 109, force: true, generation })
     const { broker } = await backFilling({ store, jobs: [backfillJob({ from: 100, to: 109 })] })
     const second = await backFilling({ store, jobs: [forced(7), forced(8)] })
-    expect(blocksOf(broker)).toEqual(numbers(100, 109))
+    expect(blocksOf(broker)).toEqual(range(100, 109))
     const runs = backfilled(second.broker).map(({ generation, items }) => [generation, items[0]?.block?.number])
     expect(runs).toHaveLength(20)
     for (const generation of [7, 8]) {
-      expect(runs.filter(([one]) => one === generation).map(([, block]) => block)).toEqual(numbers(100, 109))
+      expect(runs.filter(([one]) => one === generation).map(([, block]) => block)).toEqual(range(100, 109))
     }
     const ids = (all: typeof broker) => new Set(backfilled(all).flatMap(({ items }) => items.map(({ id }) => id)))
     expect(ids(second.broker)).toEqual(ids(broker))
@@ -175,7 +138,7 @@ describe('two jobs at once', () => {
       backfillJob({ id: 'two', from: 300, to: 799, chunk: 7 }),
     ]
     const { broker, backfills, store } = await backFilling({ jobs })
-    expect(blocksOf(broker).toSorted((a, b) => a - b)).toEqual(numbers(100, 799))
+    expect(blocksOf(broker).toSorted((a, b) => a - b)).toEqual(range(100, 799))
     expect(store.of('a')?.evaluated[0]).toEqual({ from: 100, to: 799 })
     expect(['one', 'two'].map((id) => backfills.job(id).state)).toEqual(['completed', 'completed'])
   })
@@ -208,7 +171,7 @@ describe('a condition that fails', () => {
   it('keeps nothing but its own block, which the job names', async () => {
     const { definition, mend } = failingAt(120)
     const { broker, job, part, wait } = await backFilling({ tasks: [definition] })
-    expect(blocksOf(broker)).toEqual(numbers(100, 199).filter((block) => block !== 120))
+    expect(blocksOf(broker)).toEqual(range(100, 199).filter((block) => block !== 120))
     expect(part().evaluated).toEqual([...blocks(100, 119), ...blocks(121, 199)])
     expect(job()).toMatchObject({
       state: 'running',
@@ -267,143 +230,6 @@ describe('a condition that fails', () => {
   })
 })
 
-describe('the metrics of jobs that run', () => {
-  it('tell what is left of them by task, and nothing once they are over', async () => {
-    const jobs = [
-      backfillJob({ id: 'one', from: 0, to: 199, rate: 10 }),
-      backfillJob({ id: 'two', from: 500, to: 599, rate: 10 }),
-    ]
-    const { registry, wait } = await backFilling({ jobs, seconds: 5 })
-    const value = async (name: string) =>
-      Number((await registry.metrics()).match(new RegExp(`^${name}\\{[^}]*task="a"[^}]*\\} (.+)$`, 'm'))?.[1])
-    expect(await value('blockmill_backfill_remaining_blocks')).toBeLessThan(250)
-    expect(await value('blockmill_backfill_remaining_blocks')).toBeGreaterThan(150)
-    expect(await value('blockmill_backfill_blocks_per_second')).toBeCloseTo(20, -1)
-    await wait(20_000)
-    expect(await value('blockmill_backfill_remaining_blocks')).toBeNaN()
-  })
-})
-
-describe('pause, resume and cancel', () => {
-  const long = backfillJob({ from: 0, to: 999, rate: 10 })
-
-  it('take effect within two seconds, and lose nothing', async () => {
-    const { broker, wait, backfills, id, job } = await backFilling({ jobs: [long], seconds: 10 })
-    backfills.set(id, { state: 'paused' })
-    await wait(2_000)
-    const scheduled = blocksOf(broker).length
-    expect(scheduled).toBeGreaterThan(50)
-    await wait(20_000)
-    expect(blocksOf(broker)).toHaveLength(scheduled)
-    backfills.set(id, { state: 'pending' })
-    await wait(110_000)
-    expect(job().state).toBe('completed')
-    expect(blocksOf(broker)).toEqual(numbers(0, 999))
-  })
-
-  it('survive a resume before the pause was noticed', async () => {
-    const { broker, wait, backfills, id, job } = await backFilling({ jobs: [long], seconds: 10 })
-    backfills.set(id, { state: 'pending' })
-    await wait(2_000)
-    expect(job().state).toBe('running')
-    await wait(100_000)
-    expect(blocksOf(broker)).toEqual(numbers(0, 999))
-  })
-
-  it('leave a cancelled job as it is', async () => {
-    const { broker, wait, backfills, id, job } = await backFilling({ jobs: [long], seconds: 5 })
-    backfills.set(id, { state: 'cancelled' })
-    await wait(2_000)
-    const scheduled = blocksOf(broker).length
-    await wait(60_000)
-    expect(blocksOf(broker)).toHaveLength(scheduled)
-    expect(job().state).toBe('cancelled')
-  })
-})
-
-describe('what is published', () => {
-  it('never exceeds the rate', async () => {
-    const jobs = [backfillJob({ from: 0, to: 999, rate: 20, chunk: 100 })]
-    const { broker, wait } = await backFilling({ jobs, seconds: 0 })
-    for (let second = 1; second <= 20; second += 1) {
-      await wait(1_000)
-      expect(blocksOf(broker).length).toBeLessThanOrEqual(20 * (second + 1))
-    }
-    expect(blocksOf(broker).length).toBeGreaterThanOrEqual(20 * 17)
-  })
-
-  it('never exceeds the window while nobody takes it', async () => {
-    const broker = createRecordingBroker()
-    const depth = async () => ({ messages: backfilled(broker).length, consumers: 0 })
-    const counting = Object.assign(broker, { depth })
-    const jobs = [backfillJob({ from: 0, to: 999, window: 250, chunk: 100 })]
-    const { job } = await backFilling({ broker: counting, jobs })
-    expect(blocksOf(broker).length).toBeGreaterThan(0)
-    expect(blocksOf(broker).length).toBeLessThanOrEqual(250)
-    expect(job().state).toBe('running')
-  })
-
-  it('is covered only after the broker has confirmed it', async () => {
-    const broker = createRecordingBroker()
-    const { wait, store, backfills } = await backFilling({ broker, jobs: [] })
-    broker.confirm(false)
-    const job = backfillJob({ from: 100, to: 199 })
-    backfills.create(job)
-    await wait(3_000)
-    expect(blocksOf(broker)).toEqual(numbers(100, 199))
-    expect(store.of('a')?.evaluated).toEqual(blocks(1_000, 1_000))
-    broker.confirm(true)
-    await wait(2_000)
-    expect(backfills.job(job.id).state).toBe('completed')
-    expect(store.of('a')?.evaluated[0]).toEqual({ from: 100, to: 199 })
-  })
-
-  it('waits while blocks at the head are due', async () => {
-    const broker = createRecordingBroker()
-    const { chain, look, wait, backfills } = await backFilling({ broker, jobs: [] })
-    broker.confirm(false)
-    chain.advance()
-    await look()
-    const job = backfillJob({ from: 100, to: 199 })
-    backfills.create(job)
-    await wait(5_000)
-    expect(blocksOf(broker)).toEqual([])
-    broker.confirm(true)
-    await wait(3_000)
-    expect(backfills.job(job.id).state).toBe('completed')
-  })
-
-  it('lets it be paused, and the scheduler be stopped, while it waits for them', async () => {
-    const broker = createRecordingBroker()
-    const { chain, look, wait, backfills, stop } = await backFilling({ broker, jobs: [] })
-    broker.confirm(false)
-    chain.advance()
-    await look()
-    const job = backfillJob({ from: 100, to: 199 })
-    backfills.create(job)
-    await wait(3_000)
-    backfills.set(job.id, { state: 'paused' })
-    await wait(3_000)
-    backfills.set(job.id, { state: 'pending' })
-    await wait(3_000)
-    const stopped = stop()
-    broker.confirm(true)
-    await wait(100)
-    await stopped
-    expect(blocksOf(broker)).toEqual([])
-  })
-
-  it('waits for the monitor to catch up', async () => {
-    const broker = createRecordingBroker()
-    broker.setDepth(300)
-    const { wait, job } = await backFilling({ broker, monitorLimit: 200 })
-    expect(blocksOf(broker)).toEqual([])
-    broker.setDepth(100)
-    await wait(3_000)
-    expect(job().state).toBe('completed')
-  })
-})
-
 describe('a leadership that ends', () => {
   it('in the middle yields the same tasks in the next one, and coverage without a hole', async () => {
     const store = createMemoryCoverageStore()
@@ -411,7 +237,7 @@ describe('a leadership that ends', () => {
     const away = new RetryableError('DATABASE_UNREACHABLE', 'away')
     backfills.failNext(1_000, away)
     const first = await backFilling({ store, backfills })
-    expect(blocksOf(first.broker)).toEqual(numbers(100, 199))
+    expect(blocksOf(first.broker)).toEqual(range(100, 199))
     first.leadership.abandon()
     backfills.failNext(0, away)
     const second = await backFilling({ store, backfills, jobs: [] })
