@@ -18,7 +18,6 @@ const ALONE = [
   'packages/cli/test/demo.integration.test.ts',
   'packages/cli/test/enqueue.integration.test.ts',
   'packages/core/test/chain-rate-limits.integration.test.ts',
-  'packages/monitor/test/retention.integration.test.ts',
   'packages/scheduler/test/backfill.integration.test.ts',
   'packages/scheduler/test/coverage-store.integration.test.ts',
   'packages/worker/test/rate-limit.integration.test.ts',
