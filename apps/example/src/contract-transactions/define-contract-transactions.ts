@@ -1,10 +1,11 @@
 import { defineRangeTask, rangeSize, type RateLimitOptions } from '@blockmill/core'
 
 import { batchFailure } from './batch-failure.ts'
+import { createKnownHead, type KnownHead } from './known-head.ts'
 import { createLearntLimits, type LearntLimits, openProvider } from './open-provider.ts'
 import { ProviderError } from './provider-error.ts'
 import { loadProviderSettings, type ProviderSettings } from './provider-settings.ts'
-import { assertBlockExists, type TransactionProvider } from './transaction-provider.ts'
+import type { TransactionProvider } from './transaction-provider.ts'
 import { TransactionArgs } from './transaction-request.ts'
 
 export interface ContractTransactionsOptions {
@@ -25,8 +26,8 @@ export function defineContractTransactions({
   name = 'contract-transactions',
   loadSettings = loadProviderSettings,
 }: ContractTransactionsOptions = {}) {
-  /** What is known of each provider and chain, so that not every batch has to find it out: limits, and the newest block. */
-  const known = new Map<string, { readonly limits: LearntLimits; head: number }>()
+  /** What is known of each provider and chain, so that not every batch has to find it out. */
+  const known = new Map<string, { readonly limits: LearntLimits; readonly head: KnownHead }>()
 
   return defineRangeTask({
     name,
@@ -41,8 +42,8 @@ export function defineContractTransactions({
       let next = typeof cursor === 'number' ? cursor : range.from
       let requests = 0
       const chain = `${providerName} ${chainId}`
-      const learnt = known.get(chain) ?? { limits: createLearntLimits(), head: -1 }
-      known.set(chain, learnt)
+      const { limits, head } = known.get(chain) ?? { limits: createLearntLimits(), head: createKnownHead() }
+      known.set(chain, { limits, head })
       let provider: TransactionProvider | undefined
       const query = {
         address: address.toLowerCase(),
@@ -58,11 +59,11 @@ export function defineContractTransactions({
           provider: providerName,
           chainId,
           settings: await loadSettings(),
-          learnt: learnt.limits,
+          learnt: limits,
           chain: () => context.chain,
           logger: log,
         })
-        if (range.to > learnt.head) learnt.head = await assertBlockExists(provider, range.to, query)
+        await head.assertBlockExists(provider, range.to, query)
         while (next <= range.to) {
           const page = await provider.read({ ...query, range: { from: next, to: range.to }, whenFull: 'split' })
           await context.emit(page.rows)
