@@ -253,8 +253,9 @@ describe('a range job', () => {
   it('waits, and says what for, while nobody knows its task or its arguments do not fit', async () => {
     await rig.startScheduler()
     const id = await rig.create({ from: 0, to: 9, task: 'unheard' })
-    const noted = await waitFor(async () => (await rig.jobs().summary(id)).note ?? undefined, { describe: 'a note' })
-    expect(noted).toContain("knows no range task 'unheard'; deploy it there, or cancel this job")
+    await expect
+      .poll(async () => (await rig.jobs().summary(id)).note)
+      .toEqual(expect.stringContaining("knows no range task 'unheard'; deploy it there, or cancel this job"))
     await rig.jobs().order(id, 'cancel')
     await waitFor(async () => (await rig.jobs().summary(id)).finishedAt !== null, { describe: 'the end of the job' })
   })
