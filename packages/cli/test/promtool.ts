@@ -7,6 +7,8 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const FOLDER = fileURLToPath(new URL('../../../.blockmill/promtool/', import.meta.url))
 const KEPT = path.join(FOLDER, 'promtool')
+/** Without a network, apt tries again and again. */
+const DOWNLOAD_WITHIN_MS = 120_000
 
 /**
  * Where Prometheus's checker is: on the search path, or taken out of Debian's package `prometheus`, which is downloaded
@@ -40,7 +42,7 @@ async function takeFromPackage(): Promise<void> {
   mkdirSync(FOLDER, { recursive: true })
   const folder = mkdtempSync(path.join(FOLDER, 'package-'))
   try {
-    await run('apt-get', ['download', '-q', 'prometheus'], { cwd: folder })
+    await run('apt-get', ['download', '-q', 'prometheus'], { cwd: folder, timeout: DOWNLOAD_WITHIN_MS })
     const [file = ''] = globSync('prometheus_*.deb', { cwd: folder })
     await run('dpkg-deb', ['--extract', file, 'files'], { cwd: folder })
     // At once, so that another run never sees half of it.
