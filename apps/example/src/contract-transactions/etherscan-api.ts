@@ -1,6 +1,7 @@
 import { type BlockRange, parseRetryAfter, redactUrl, redactUrls } from '@blockmill/core'
 
-import { type ListedTransaction, parseBlockNumber, parseHead, parseTransactions, refusal } from './etherscan-answer.ts'
+import { type ListedTransaction, parseBlockNumber, parseHead, parseTransactions } from './etherscan-answer.ts'
+import { refusal } from './etherscan-refusal.ts'
 import { ProviderError, type ProviderErrorOptions } from './provider-error.ts'
 
 export interface EtherscanApiOptions {
