@@ -11,8 +11,9 @@ beforeEach(() => {
   vi.useFakeTimers()
 })
 afterEach(() => {
-  expect(vi.getTimerCount()).toBe(0)
+  const left = vi.getTimerCount()
   vi.useRealTimers()
+  expect(left).toBe(0)
 })
 
 describe('ConfirmPublisher, when the broker refuses', () => {

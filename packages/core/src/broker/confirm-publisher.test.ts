@@ -9,8 +9,9 @@ beforeEach(() => {
   vi.useFakeTimers()
 })
 afterEach(() => {
-  expect(vi.getTimerCount()).toBe(0)
+  const left = vi.getTimerCount()
   vi.useRealTimers()
+  expect(left).toBe(0)
 })
 
 describe('ConfirmPublisher', () => {

@@ -5,8 +5,9 @@ import { createRequestLimiter, type RequestLimiter, type RequestTurn } from './r
 
 beforeEach(() => vi.useFakeTimers({ now: 1_000_000 }))
 afterEach(() => {
-  expect(vi.getTimerCount()).toBe(0)
+  const left = vi.getTimerCount()
   vi.useRealTimers()
+  expect(left).toBe(0)
 })
 
 const limiter = (onChange: (limit: number, inFlight: number) => void = () => undefined): RequestLimiter =>

@@ -61,8 +61,9 @@ function rig({ diesWhenKilled = true } = {}) {
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => {
-  expect(vi.getTimerCount()).toBe(0)
+  const left = vi.getTimerCount()
   vi.useRealTimers()
+  expect(left).toBe(0)
 })
 
 describe('a child', () => {
