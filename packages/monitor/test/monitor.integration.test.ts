@@ -64,12 +64,13 @@ interface Rig {
 async function createRig({
   namespace = `${rabbit.namespace}-${(databases += 1)}`,
   databaseUrl,
+  queryTimeoutMs = 20_000,
   ...changes
-}: Partial<Pick<Rig, 'namespace' | 'databaseUrl'>> & Partial<MonitorOptions> = {}): Promise<Rig> {
+}: Partial<Pick<Rig, 'namespace' | 'databaseUrl'> & MonitorOptions & { queryTimeoutMs: number }> = {}): Promise<Rig> {
   const url = databaseUrl ?? (await createDatabase(postgres.url, `monitor_${databases}`))
   const topology = createTopology({ namespace })
   const broker = createBroker({ url: rabbit.url, topology, logger, connectionName: 'monitor-test' })
-  const database = openDatabase({ url, logger })
+  const database = openDatabase({ url, logger, queryTimeoutMs })
   const monitor = createMonitor({
     config: { host: '127.0.0.1', port: 0, spacingMs: 1 },
     logger,
@@ -160,18 +161,16 @@ const range = (from: number, to: number) => Array.from({ length: to - from }, (_
 describe('the monitor', () => {
   it('is not ready while the database stalls, and stops all the same', async () => {
     const { proxy, databaseUrl } = await proxiedDatabase()
-    const { monitor, broker, database, url } = await startRig({ databaseUrl })
+    const { monitor, broker, database, url } = await startRig({ databaseUrl, queryTimeoutMs: 600_000 })
     await ready(url)
     proxy.stall()
     expect(await (await fetch(`${url}/health/ready`)).json()).toMatchObject({
       reasons: expect.arrayContaining(['the database does not answer']),
     })
     await publish({ broker }, taskMessage([1]))
-    const begun = performance.now()
+    // The statements that are under way would be waited for longer than this test may take.
     await monitor.stop()
     await Promise.all([broker.stop(), database.close()])
-    // Not until the statements are given up that are under way: that takes 20 s.
-    expect(performance.now() - begun).toBeLessThan(18_000)
   })
 
   it('records what is scheduled and finished, and shows it', async () => {
