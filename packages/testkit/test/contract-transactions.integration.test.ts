@@ -308,6 +308,8 @@ describe('the provider etherscan', () => {
     for (const result of [
       `Invalid API Key ${KEY}`,
       `key ${encodeURIComponent(KEY)} in https://api.example/?apikey=${KEY}`,
+      // Errors are cut short.
+      `${'text '.repeat(97)}${KEY} and more`,
     ]) {
       facade.fail({ type: 'notok', result, matches: ({ action }) => action === 'txlist' })
       const { message, stack = '' } = await failure()
@@ -319,6 +321,7 @@ describe('the provider etherscan', () => {
     for (const text of texts) {
       expect(text).not.toContain(KEY)
       expect(text).not.toContain(encodeURIComponent(KEY))
+      expect(text).not.toContain(KEY.slice(0, 6))
     }
   })
 })

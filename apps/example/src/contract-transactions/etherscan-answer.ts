@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 
 import { type ContractTransaction, contractTransaction } from './contract-transaction.ts'
-import { refusal } from './etherscan-refusal.ts'
+import { excerpt, refusal } from './etherscan-refusal.ts'
 import { ProviderError } from './provider-error.ts'
 
 const Digits = Type.String({ pattern: '^[0-9]{1,78}$' })
@@ -171,5 +171,5 @@ function notAnAnswer(body: unknown): ProviderError {
 }
 
 function show(value: unknown): string {
-  return (JSON.stringify(value) ?? 'nothing').slice(0, 200)
+  return excerpt(JSON.stringify(value) ?? 'nothing', 200)
 }

@@ -17,7 +17,7 @@ const REFUSALS: readonly (readonly [pattern: RegExp, type: ProviderFailure])[] =
 /** What the API said in place of an answer, as an error that tells what to do about it. */
 export function refusal(text: string, options: ProviderErrorOptions = {}): ProviderError {
   const [, type] = REFUSALS.find(([pattern]) => pattern.test(text)) ?? [undefined, 'refused' as const]
-  return new ProviderError(type, `The API answered '${text.slice(0, 500)}'. ${ADVICE[type] ?? ''}`.trim(), options)
+  return new ProviderError(type, `The API answered '${excerpt(text, 500)}'. ${ADVICE[type] ?? ''}`.trim(), options)
 }
 
 const ADVICE: Partial<Record<ProviderFailure, string>> = {
@@ -27,4 +27,9 @@ const ADVICE: Partial<Record<ProviderFailure, string>> = {
     'Set ETHERSCAN_API_KEY to a key that is valid for this API, in the environment of every worker, and start them again.',
   chain_unsupported: 'Ask for a chain that the API has and the plan of the key includes, or use the provider rpc.',
   refused: 'Check ETHERSCAN_API_URL: it must be an API like https://api.etherscan.io/v2/api.',
+}
+
+/** The beginning of a text, without the word at its end that is cut: half a key would not be recognised as one when keys are removed. */
+export function excerpt(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length).replace(/[^\s"'&=?/:,]*$/, '')}…`
 }
