@@ -25,7 +25,7 @@ export interface AnvilOptions {
   readonly port?: number
   /** Where instances are kept; see `findStateFolder`. */
   readonly stateFolder?: string
-  /** Longest wait for the node to answer. Default 20 s. */
+  /** Longest wait for the node to answer. Default 60 s. */
   readonly startTimeoutMs?: number
 }
 
@@ -79,7 +79,7 @@ export interface Anvil {
 }
 
 const HOST = '127.0.0.1'
-const START_TIMEOUT_MS = 20_000
+const START_TIMEOUT_MS = 60_000
 
 /**
  * Starts anvil with its usual accounts, unlocked, each with 10,000 ether. Takes a fraction of a second.

@@ -6,7 +6,7 @@ import { probeAmqp, probeTcp, waitUntilReady } from './readiness.ts'
 /** The image of the broker, with the management plugin. */
 export const BROKER_IMAGE = 'rabbitmq:4-management'
 
-const START_TIMEOUT_MS = 60_000
+const START_TIMEOUT_MS = 120_000
 
 /** Starts RabbitMQ in a container. */
 export async function startDockerBroker(): Promise<Broker> {

@@ -6,7 +6,7 @@ import { waitUntilReady } from './readiness.ts'
 /** The image of the database. */
 export const POSTGRES_IMAGE = 'postgres:17'
 
-const START_TIMEOUT_MS = 60_000
+const START_TIMEOUT_MS = 120_000
 
 /** Starts PostgreSQL in a container. */
 export async function startDockerPostgres({ durable = true }: { readonly durable?: boolean }): Promise<Postgres> {

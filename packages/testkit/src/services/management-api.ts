@@ -1,5 +1,5 @@
 /** Longest wait for the management API. */
-const TIMEOUT_MS = 10_000
+const TIMEOUT_MS = 60_000
 
 /**
  * Calls RabbitMQ's management HTTP API and returns the parsed reply; undefined when it has no body or, for `GET` and

@@ -25,7 +25,7 @@ export interface NativeBrokerOptions {
   readonly tls?: ServerTls
   /** Where instances are kept; see `findStateFolder`. */
   readonly stateFolder?: string
-  /** Longest wait for the node to answer. Default 60 s. */
+  /** Longest wait for the node to answer. Default 120 s. */
   readonly startTimeoutMs?: number
   /** Told in a line what takes long. Default nothing. */
   readonly log?: (line: string) => void
@@ -54,7 +54,7 @@ export interface NativeBroker {
 }
 
 const HOST = '127.0.0.1'
-const START_TIMEOUT_MS = 60_000
+const START_TIMEOUT_MS = 120_000
 const STOP_GRACE_MS = 20_000
 
 /**

@@ -29,7 +29,7 @@ export interface NativePostgresOptions {
   readonly tls?: ServerTls
   /** Where instances are kept; see `findStateFolder`. */
   readonly stateFolder?: string
-  /** Longest wait for the server to answer. Default 60 s. */
+  /** Longest wait for the server to answer. Default 120 s. */
   readonly startTimeoutMs?: number
   /** Told in a line what takes long. Default nothing. */
   readonly log?: (line: string) => void
@@ -51,7 +51,7 @@ export interface NativePostgres {
 
 const HOST = '127.0.0.1'
 const USER = 'postgres'
-const START_TIMEOUT_MS = 60_000
+const START_TIMEOUT_MS = 120_000
 
 /**
  * Starts a private PostgreSQL: UTF-8, the C.UTF-8 locale that the server brings itself, time zone UTC, no Unix socket.

@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 
-const CONNECT_TIMEOUT_MS = 2_000
+const CONNECT_TIMEOUT_MS = 10_000
 
 /** Runs `work` on a connection of its own, which is closed afterwards. */
 export async function withConnection<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {

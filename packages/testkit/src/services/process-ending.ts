@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { childProcesses, isRunning, type ProcessIdentity } from './process-identity.ts'
 
-const GRACE_MS = 3_000
+const GRACE_MS = 10_000
 const POLL_MS = 20
 
 /** Signals exactly this process; false when it does not run, whoever has its pid by now. */
