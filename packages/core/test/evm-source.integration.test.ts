@@ -42,7 +42,7 @@ describe('an EVM source', () => {
     const source = createEvmSource({
       endpoints: [endpoint],
       logger: createSilentLogger(),
-      requestTimeoutMs: 2_000,
+      requestTimeoutMs: 10_000,
       maxBackoffMs: 200,
       ...options,
     })
@@ -137,14 +137,14 @@ describe('an EVM source', () => {
       port: 0,
       methods: {
         async eth_getBlockByNumber([number]) {
-          await new Promise((resolve) => setTimeout(resolve, 50))
+          await new Promise((resolve) => setTimeout(resolve, 100))
           return { ...block, number }
         },
       },
     })
     onTestFinished(() => server.stop())
-    const source = await startedSource(`ws://127.0.0.1:${server.port}`, { requestTimeoutMs: 2_000 })
-    const numbers = Array.from({ length: 3_000 }, (_, number) => number)
+    const source = await startedSource(`ws://127.0.0.1:${server.port}`, { requestTimeoutMs: 4_000 })
+    const numbers = Array.from({ length: 1_500 }, (_, number) => number)
     expect(await source.hashes(numbers)).toEqual(numbers.map(() => block.hash))
   })
 
