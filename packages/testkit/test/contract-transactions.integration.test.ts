@@ -224,8 +224,8 @@ describe('the provider etherscan', () => {
   it.each([
     [{ type: 'notok', result: 'Max calls per sec rate limit reached (3/sec)' }, 'Postpone', 2_000],
     [{ type: 'status', status: 429, retryAfter: '7' }, 'Postpone', 7_000],
-    [{ type: 'status', status: 503, retryAfter: '90', times: 2 }, 'Postpone', 90_000],
-    [{ type: 'html', times: 2 }, 'Postpone', 30_000],
+    [{ type: 'status', status: 503, retryAfter: '90', times: 4 }, 'Postpone', 90_000],
+    [{ type: 'html', times: 4 }, 'Postpone', 30_000],
     [{ type: 'cut' }, 'Postpone', 30_000],
     [{ type: 'html', status: 403, times: 4 }, 'Postpone', 300_000],
     [{ type: 'notok', result: 'You are using a deprecated V1 endpoint', times: 4 }, 'Postpone', 300_000],

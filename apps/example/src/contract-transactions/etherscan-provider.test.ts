@@ -253,6 +253,7 @@ describe('createEtherscanProvider', () => {
       throw new ProviderError('rate_limited', 'slowly')
     }
     await expect(headOf({ listedHead: limited })).rejects.toMatchObject({ type: 'rate_limited' })
+    await expect(headOf({ nodeHead: refuse, listedHead: limited })).rejects.toMatchObject({ type: 'rate_limited' })
   })
 
   it('leaves out one that failed to create the contract', async () => {

@@ -97,12 +97,14 @@ export function createEtherscanProvider({ api, learnt }: EtherscanProviderOption
     // The lists of an API may be behind its node, and a block that they lack would seem to have no transactions.
     async head({ signal, permit }) {
       await permit()
-      const ofNode = await api.nodeHead(signal).catch(refusalOf)
       await permit()
+      const told = await Promise.all([api.nodeHead(signal).catch(failureOf), api.listedHead(signal).catch(failureOf)])
+      const heads = told.filter((head) => typeof head === 'number')
+      const failures = told.filter((head) => head instanceof ProviderError)
       // Compatible APIs may have only one of the two.
-      if (ofNode instanceof ProviderError) return api.listedHead(signal)
-      const listed = await api.listedHead(signal).catch(refusalOf)
-      return listed instanceof ProviderError ? ofNode : Math.min(ofNode, listed)
+      const failure = failures.find(({ type }) => type !== 'refused') ?? (heads.length === 0 ? failures[0] : undefined)
+      if (failure !== undefined) throw failure
+      return Math.min(...heads)
     },
 
     async read(query): Promise<TransactionPage> {
@@ -122,9 +124,9 @@ export function createEtherscanProvider({ api, learnt }: EtherscanProviderOption
   }
 }
 
-/** Throws what is no refusal. */
-function refusalOf(error: unknown): ProviderError {
-  if (error instanceof ProviderError && error.type === 'refused') return error
+/** Throws what is no failure of the API. */
+function failureOf(error: unknown): ProviderError {
+  if (error instanceof ProviderError) return error
   throw error
 }
 
