@@ -47,8 +47,8 @@ export async function createProject({ name, files, settings = {} }) {
       await compose('up', '--detach', '--wait', '--wait-timeout', '180', ...args)
       return (performance.now() - started) / 1000
     },
-    /** Removes everything, its volumes too. */
-    remove: () => compose('down', '--volumes', '--remove-orphans', '--timeout', '5'),
+    /** Removes everything, its volumes too, and what a profile has started. */
+    remove: () => compose('--profile', '*', 'down', '--volumes', '--remove-orphans', '--timeout', '5'),
     inspect: async (service, format) => {
       const containers = await containersOf(service)
       return Promise.all(containers.map(async (one) => JSON.parse(await docker(['inspect', '--format', format, one]))))

@@ -1,14 +1,12 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 
 import { argsHash, createSilentLogger, type Database, migrate, openDatabase } from '@blockmill/core'
-import { waitFor } from '@blockmill/testkit'
 import { testDatabase } from '@blockmill/testkit/vitest'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
+import { blockmillInterrupted } from './blockmill.ts'
 import { runHere } from './run-here.ts'
 
 const logger = createSilentLogger()
@@ -171,21 +169,9 @@ describe('--watch', () => {
     const id = await start()
     await progress(id, '{[0,40)}')
     await setState(id, 'running')
-    const main = path.join(import.meta.dirname, '..', 'src', 'main.ts')
-    const env = { PATH: process.env['PATH'] ?? '', ...environment }
-    const child = spawn(process.execPath, [main, 'backfill', 'status', id, '--watch'], { env })
-    let errors = ''
-    child.stderr.on('data', (text: Buffer) => (errors += text.toString()))
-    // Its output has been read to its end by then.
-    const closed = once(child, 'close')
-    onTestFinished(async () => {
-      child.kill('SIGKILL')
-      await closed
-    })
-    await waitFor(() => errors.includes('running'), { describe: 'the job to be watched' })
-    child.kill('SIGINT')
-    expect(await closed).toEqual([130, null])
-    expect(errors).toContain('The back-fill goes on without being watched.')
+    const watched = await blockmillInterrupted(['backfill', 'status', id, '--watch'], { environment, said: 'running' })
+    expect(watched.status).toBe(130)
+    expect(watched.stderr).toContain('The back-fill goes on without being watched.')
     expect(JSON.parse((await backfill('status', id, '--json')).stdout).state).toBe('running')
   })
 })

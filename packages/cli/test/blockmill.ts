@@ -1,5 +1,9 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+
+import { waitFor } from '@blockmill/testkit'
+import { onTestFinished } from 'vitest'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
@@ -29,4 +33,24 @@ export function blockmill(
       else reject(error)
     })
   })
+}
+
+/** Runs a command that watches something, and interrupts it when it has said `said` on standard error. */
+export async function blockmillInterrupted(
+  args: readonly string[],
+  { environment = {}, said }: { readonly environment?: Readonly<Record<string, string>>; readonly said: string },
+): Promise<Pick<Outcome, 'status' | 'stderr'>> {
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env['PATH'] ?? '', ...environment } })
+  let stderr = ''
+  child.stderr.on('data', (text: Buffer) => (stderr += text.toString()))
+  // Its output has been read to its end by then.
+  const closed = once(child, 'close')
+  onTestFinished(async () => {
+    child.kill('SIGKILL')
+    await closed
+  })
+  await waitFor(() => stderr.includes(said), { describe: `the command to say ${JSON.stringify(said)}` })
+  child.kill('SIGINT')
+  const [status] = await closed
+  return { status, stderr }
 }

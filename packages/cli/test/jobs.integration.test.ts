@@ -1,16 +1,14 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 
 import { discoverTasks } from '@blockmill/core'
-import { createScriptedChain, waitFor } from '@blockmill/testkit'
+import { createScriptedChain } from '@blockmill/testkit'
 import { testBroker, testDatabase } from '@blockmill/testkit/vitest'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 
-import { blockmill } from './blockmill.ts'
+import { blockmill, blockmillInterrupted } from './blockmill.ts'
 import { runHere } from './run-here.ts'
 import { startWholeSystem, type WholeSystem } from './whole-system.ts'
 
@@ -186,21 +184,9 @@ describe('a range job in the whole system', () => {
     onTestFinished(() => rm(flag, { force: true }))
     const held = JSON.stringify({ holdWhile: flag })
     const id = (await jobs('start', ...RANGE, '--args', held)).stdout.trim()
-    const main = path.join(import.meta.dirname, '..', 'src', 'main.ts')
-    const env = { PATH: process.env['PATH'] ?? '', ...environment }
-    const child = spawn(process.execPath, [main, 'jobs', 'status', id, '--watch'], { env })
-    let errors = ''
-    child.stderr.on('data', (text: Buffer) => (errors += text.toString()))
-    // Its output has been read to its end by then.
-    const closed = once(child, 'close')
-    onTestFinished(async () => {
-      child.kill('SIGKILL')
-      await closed
-    })
-    await waitFor(() => errors.includes('running'), { describe: 'the job to be watched' })
-    child.kill('SIGINT')
-    expect(await closed).toEqual([130, null])
-    expect(errors).toContain('The range job goes on without being watched.')
+    const watched = await blockmillInterrupted(['jobs', 'status', id, '--watch'], { environment, said: 'running' })
+    expect(watched.status).toBe(130)
+    expect(watched.stderr).toContain('The range job goes on without being watched.')
     await rm(flag)
     expect(await jobs('status', id, '--watch')).toMatchObject({ status: 0 })
   })
