@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { type ContractTransaction, contractTransaction } from './contract-transaction.ts'
 import type { ListedTransaction } from './etherscan-answer.ts'
 import type { EtherscanApi } from './etherscan-api.ts'
-import { createEtherscanProvider, initialResultWindow } from './etherscan-provider.ts'
+import { createEtherscanProvider, INITIAL_RESULT_WINDOW } from './etherscan-provider.ts'
 import { ProviderError } from './provider-error.ts'
 import { type RowCap, unknownRowCap } from './row-cap.ts'
 import type { TransactionQuery } from './transaction-provider.ts'
@@ -59,7 +59,7 @@ const apiOf = (all: readonly ContractTransaction[], cap: number, window = 10_000
 }
 
 const provide = (api: EtherscanApi, rowCap: RowCap = unknownRowCap) =>
-  createEtherscanProvider({ api, learnt: { rowCap, resultWindow: initialResultWindow } })
+  createEtherscanProvider({ api, learnt: { rowCap, resultWindow: INITIAL_RESULT_WINDOW } })
 const query = (from: number, to: number, whenFull: TransactionQuery['whenFull'] = 'continue'): TransactionQuery => ({
   address: ADDRESS,
   range: { from, to },

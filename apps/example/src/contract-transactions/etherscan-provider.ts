@@ -14,7 +14,7 @@ export interface EtherscanProviderOptions {
 }
 
 /** APIs refuse a page that ends behind this row, or a lower one that their refusal names. So many rows are asked for. */
-export const initialResultWindow = 10_000
+export const INITIAL_RESULT_WINDOW = 10_000
 /** Rows of a page when one block is read page by page. */
 const PAGE_ROWS = 1_000
 /** Whoever is asked for many rows in the first blocks need not have as many in the others. */

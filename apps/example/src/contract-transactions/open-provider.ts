@@ -1,7 +1,7 @@
 import type { AnyChainAccess, LogRange, Logger } from '@blockmill/core'
 
 import { createEtherscanApi } from './etherscan-api.ts'
-import { createEtherscanProvider, initialResultWindow } from './etherscan-provider.ts'
+import { createEtherscanProvider, INITIAL_RESULT_WINDOW } from './etherscan-provider.ts'
 import { ProviderError } from './provider-error.ts'
 import type { ProviderSettings } from './provider-settings.ts'
 import { type RowCap, unknownRowCap } from './row-cap.ts'
@@ -20,7 +20,7 @@ export interface LearntLimits {
 export function createLearntLimits(): LearntLimits {
   return {
     rowCap: unknownRowCap,
-    resultWindow: initialResultWindow,
+    resultWindow: INITIAL_RESULT_WINDOW,
     blocks: initialBlocksAtOnce,
     hasBlockReceipts: true,
   }
