@@ -1,6 +1,6 @@
 import type { Broker } from './broker.ts'
 import { startContainer } from './docker-container.ts'
-import { saveQueueDirectory } from './quorum-queues.ts'
+import { saveQueueDirectory } from './queue-directory.ts'
 import { probeAmqp, probeTcp, waitUntilReady } from './readiness.ts'
 
 /** The image of the broker, with the management plugin. */

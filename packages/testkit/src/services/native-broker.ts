@@ -12,7 +12,7 @@ import { type PrivateProcess, startPrivateProcess } from './private-process.ts'
 import { type ServerTls, writeRabbitmqConfiguration } from './rabbitmq-configuration.ts'
 import { ensureRabbitmq, type RabbitmqInstallation } from './rabbitmq-installation.ts'
 import { probeAmqp, probeTcp, waitUntilReady } from './readiness.ts'
-import { saveQueueDirectory } from './quorum-queues.ts'
+import { saveQueueDirectory } from './queue-directory.ts'
 import { findStateFolder } from './state-folder.ts'
 
 const run = promisify(execFile)
