@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import path from 'node:path'
 
 /** Flags of Node that the command `blockmill` gives to itself: its first line has them. */
-const NODE_FLAGS = ['--max-semi-space-size=8', '--heap-growing-percent=50']
+const NODE_FLAGS = ['--max-semi-space-size=16', '--heap-growing-percent=100']
 
 /** A process of a benchmark, started from a file beside this one. */
 export interface Child {

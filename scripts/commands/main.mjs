@@ -102,7 +102,7 @@ function vitest(kind, args, environment = {}) {
 
 function blockmill(args) {
   // As the first line of the file says, which counts when a shell starts it.
-  return runNode('packages/cli/src/main.ts', args, ['--max-semi-space-size=8', '--heap-growing-percent=50'])
+  return runNode('packages/cli/src/main.ts', args, ['--max-semi-space-size=16', '--heap-growing-percent=100'])
 }
 
 function runNode(file, args, flags = []) {

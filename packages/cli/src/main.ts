@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=8 --heap-growing-percent=50
+#!/usr/bin/env -S node --max-semi-space-size=16 --heap-growing-percent=100
 // Rows of range jobs are short-lived garbage, for which Node would hold a hundred megabytes more by itself.
 import { endOnSignals } from './end-on-signals.ts'
 
