@@ -24,7 +24,7 @@ interface Worker {
 }
 
 export interface BullMqOptions {
-  /** Where `bullmq` is installed. */
+  /** Where `bullmq` and `ioredis` are installed. */
   readonly folder: string
   /** The program of a Redis. */
   readonly redisServer: string
@@ -33,7 +33,11 @@ export interface BullMqOptions {
 /** BullMQ on a Redis of its own that appends to a file; jobs are added in bulk, and kept when they are completed. */
 export async function measureBullMq({ folder, redisServer }: BullMqOptions): Promise<PeerRates | MissingPeer> {
   const found = loadPeerPackage<BullMq>(folder, 'bullmq')
-  if (found === undefined) return { name: NAME, missing: missingPackage(folder, 'bullmq') }
+  // It leaves the client of Redis to whoever installs it.
+  const client = loadPeerPackage(folder, 'ioredis')
+  if (found === undefined || client === undefined) {
+    return { name: NAME, missing: missingPackage(folder, 'bullmq ioredis') }
+  }
   const redis = await redisVersion(redisServer)
   if (redis === undefined) {
     return {
