@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { type ChannelModel, connect } from 'amqplib'
@@ -6,6 +7,7 @@ import { type BlockmillError, ConfigurationError, RetryableError } from '../erro
 import type { Logger } from '../observability/logger.ts'
 import { connectRefusal } from './broker-refusal.ts'
 import type { BrokerUrl } from './broker-url.ts'
+import { gatherWrites } from './gather-writes.ts'
 import { readTlsOptions } from './tls-options.ts'
 import { type ReconnectRange, reconnectDelay } from '../service/reconnect-delay.ts'
 
@@ -196,6 +198,8 @@ export class ManagedConnection {
       ...readTlsOptions(url.tls),
     }
     const connection = await connect(url.connect, socketOptions)
+    // The library's types keep its socket to themselves.
+    gatherWrites((connection.connection as unknown as { readonly stream: Writable }).stream)
     const ended = this.#listen(connection, socket.signal)
     const timer = setTimeout(() => {
       socket.abort(new Error(`declaring and opening channels took longer than ${setUpTimeoutMs} ms`))
