@@ -25,7 +25,7 @@ const MAX_TASKS_PER_STEP = 500
 /** A live run that is more blocks behind the head looks at what waits on the broker before each step. */
 const FAR_BEHIND_BLOCKS = 500
 /** How long to wait when there is no room on the broker. */
-const NO_ROOM_PAUSE_MS = 1_000
+const NO_ROOM_PAUSE_MS = 100
 
 type Cause = 'live' | 'lookback'
 

@@ -39,14 +39,30 @@ describe('createQueuePressure', () => {
 
   it('asks the broker once a second for each lane, however many ask', async () => {
     const { topology, depths, asked, state, pressure } = setUp()
-    depths.set(topology.workQueue('a', 'low'), 100)
     await Promise.all([pressure.isFull('a', 'low'), pressure.isFull('a', 'low'), pressure.isFull('a', 'high')])
     state.nowMs = 999
-    depths.set(topology.workQueue('a', 'low'), 0)
-    expect(await pressure.isFull('a', 'low')).toBe(true)
+    depths.set(topology.workQueue('a', 'low'), 100)
+    expect(await pressure.isFull('a', 'low')).toBe(false)
     expect(asked).toEqual([topology.workQueue('a', 'low'), topology.workQueue('a', 'high')])
     state.nowMs = 1_000
+    expect(await pressure.isFull('a', 'low')).toBe(true)
+  })
+
+  it('asks again after a tenth of a second for a lane that is full, and sees at once what workers have taken since', async () => {
+    const { topology, depths, asked, state, pressure } = setUp()
+    const lane = topology.workQueue('a', 'low')
+    depths.set(lane, 100)
+    await Promise.all([pressure.isFull('a', 'low'), pressure.isFull('a', 'low')])
+    depths.set(lane, 0)
+    state.nowMs = 99
+    expect(await pressure.isFull('a', 'low')).toBe(true)
+    expect(asked).toEqual([lane])
+    state.nowMs = 100
     expect(await pressure.isFull('a', 'low')).toBe(false)
+    pressure.published('a', 'low', 100)
+    state.nowMs = 200
+    expect(await pressure.isFull('a', 'low')).toBe(false)
+    expect(asked).toEqual([lane, lane, lane])
   })
 
   it('counts what was published since the broker was asked', async () => {
@@ -58,7 +74,7 @@ describe('createQueuePressure', () => {
     expect(await pressure.isFull('a', 'low')).toBe(false)
     pressure.published('a', 'low', 1)
     expect(await pressure.isFull('a', 'low')).toBe(true)
-    state.nowMs = 1_000
+    state.nowMs = 100
     expect(await pressure.isFull('a', 'low')).toBe(false)
   })
 

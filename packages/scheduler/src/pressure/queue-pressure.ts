@@ -1,13 +1,15 @@
 import type { Broker, Lane } from '@blockmill/core'
 
-/** An answer of the broker counts for this long. */
+/** An answer of the broker counts for this long while there is room … */
 const ANSWER_LASTS_MS = 1_000
+/** … and while there is none, so that workers who empty the lane in a second do not stand idle. */
+const FULL_LASTS_MS = 100
 
 /** How much waits on the broker: what whoever schedules old blocks asks before each step. */
 export interface QueuePressure {
   /**
-   * True when a lane of a queue holds the window or more: messages that the broker had ready at most a second ago, and what
-   * was published since then. The newest blocks are scheduled all the same; everything else waits.
+   * True when a lane of a queue holds the window or more: messages that the broker had ready a moment ago, and what was
+   * published since then. The newest blocks are scheduled all the same; everything else waits.
    *
    * @param window messages; the shared window when left out.
    * @throws RetryableError `BROKER_UNREACHABLE`.
@@ -42,15 +44,15 @@ interface Answer {
   publishedSince: number
 }
 
-/** Asks the broker at most once a second for each queue, however many ask for it. */
+/** Asks the broker for each queue at most once a second, or ten times while its lane is full, however many ask for it. */
 export function createQueuePressure(options: QueuePressureOptions): QueuePressure {
   const { broker, window: sharedWindow, monitorLimit, now = () => performance.now(), onMonitorBehind } = options
   const answers = new Map<string, Answer>()
   let wasBehind = false
 
-  const ask = (queue: string): Answer => {
+  const ask = (queue: string, lastsMs: number = ANSWER_LASTS_MS): Answer => {
     const known = answers.get(queue)
-    if (known !== undefined && now() - known.askedAtMs < ANSWER_LASTS_MS) return known
+    if (known !== undefined && now() - known.askedAtMs < lastsMs) return known
     const depth = broker.depth(queue).then((answered) => answered?.messages ?? 0)
     const answer = { askedAtMs: now(), depth, publishedSince: 0 }
     answers.set(queue, answer)
@@ -59,10 +61,12 @@ export function createQueuePressure(options: QueuePressureOptions): QueuePressur
     return answer
   }
 
+  const heldBy = async (answer: Answer): Promise<number> => (await answer.depth) + answer.publishedSince
+
   return {
     async isFull(queue, lane, window = sharedWindow) {
-      const answer = ask(broker.topology.workQueue(queue, lane))
-      return (await answer.depth) + answer.publishedSince >= window
+      const name = broker.topology.workQueue(queue, lane)
+      return (await heldBy(ask(name))) >= window && (await heldBy(ask(name, FULL_LASTS_MS))) >= window
     },
 
     published(queue, lane, messages) {
