@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Cancel, ISOLATIONS } from '@blockmill/core'
 import { type DevChain, startDevChain, waitFor } from '@blockmill/testkit'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { AttemptAbort } from '../src/execute/attempt.ts'
 import { childPids, type IsolationRig, isolationRig, isRunning, TASKS } from './isolation-rig.ts'
 import { item } from './messages.ts'
 
@@ -122,7 +123,7 @@ describe.each(ISOLATIONS)('a handler with isolation %s', (isolation) => {
   })
 
   it('is cancelled by the reason that its signal is aborted with', async () => {
-    const abort = new AbortController()
+    const abort = new AttemptAbort()
     const outcome = shared.run(isolation, 'heedSignal', {
       abort,
       onProgress: () => abort.abort(new Cancel('by an operator')),
@@ -161,7 +162,7 @@ describe.each(['thread', 'process'] as const)('a handler in a %s', (kind) => {
   })
 
   it('that blocks is cancelled by force', async () => {
-    const abort = new AbortController()
+    const abort = new AttemptAbort()
     const cancel = (): void => abort.abort(new Cancel('by an operator'))
     expect(await single.run(kind, 'blockLoop', { abort, onProgress: cancel })).toEqual({
       type: 'cancelled',

@@ -33,4 +33,14 @@ describe('columns of a bulk statement', () => {
     ])
     expect(columnValues(columns, [{ id: null, at: null }])).toEqual(['{NULL}', '{NULL}'])
   })
+
+  it('have a value for each row, also where rows say the same', () => {
+    const ids = ['a', 'a', null, null, 'a', 'b"', 'b"', 'NULL', null]
+    expect(
+      columnValues(
+        columns,
+        ids.map((id) => ({ id, at: null })),
+      )[0],
+    ).toBe(String.raw`{"a","a",NULL,NULL,"a","b\"","b\"","NULL",NULL}`)
+  })
 })

@@ -55,7 +55,6 @@ function scheduledTasks(message: TaskMessage): TaskRecord[] {
   // One that was moved says where the task waits. How far it has come others have told, and may go on telling.
   const progress = message.movedAt === undefined ? message : { ...message, attempt: 1, postpones: 0 }
   const state = taskState(progress, 'scheduled', schedule.scheduledAt)
-  const argsOf = createArgsReader()
   return message.items.map(({ id, block, range, args }) => ({
     id,
     chain,
@@ -90,16 +89,15 @@ function scheduleOf(message: TaskMessage): Schedule {
   }
 }
 
-/** Arguments as they are recorded; those that equal the last ones are not hashed again. */
-function createArgsReader(): (args: JsonObject) => Pick<Unit, 'args' | 'argsHash'> {
-  let lastText: string | undefined
-  let last = { args: '', argsHash: '' }
-  return (args) => {
-    const text = JSON.stringify(args)
-    if (text !== lastText) last = { args: storableJson(args), argsHash: argsHash(args) }
-    lastText = text
-    return last
+let lastArgs = { text: '', recorded: { args: '', argsHash: '' } }
+
+/** Arguments as they are recorded; those that equal the last ones, as those of one task mostly do, are not hashed again. */
+function argsOf(args: JsonObject): Pick<Unit, 'args' | 'argsHash'> {
+  const text = JSON.stringify(args)
+  if (text !== lastArgs.text) {
+    lastArgs = { text, recorded: { args: storableJson(args), argsHash: argsHash(args) } }
   }
+  return lastArgs.recorded
 }
 
 function eventRecords({ worker, events }: EventMessage): Records {
@@ -244,10 +242,15 @@ function taskState(
   }
 }
 
+let lastTime: { readonly text: string | undefined; readonly unixMs: number } = { text: undefined, unixMs: Number.NaN }
+
+/** Many tasks start and end in the same millisecond. */
 function timeMs(text: string): number {
-  const time = Date.parse(text)
-  if (Number.isNaN(time)) {
+  if (text === lastTime.text) return lastTime.unixMs
+  const unixMs = Date.parse(text)
+  if (Number.isNaN(unixMs)) {
     throw new NonRetryableError('MESSAGE_INVALID', `${JSON.stringify(text)} is no time; it must be in ISO 8601.`)
   }
-  return time
+  lastTime = { text, unixMs }
+  return unixMs
 }

@@ -58,6 +58,16 @@ describe('folding a batch', () => {
     })
   })
 
+  it('tells the arguments of each task from those of the one before', () => {
+    const withArgs = (block: number, netuid: number) =>
+      taskMessage([block], { items: [{ id: idOfBlock(block), block: { number: block }, args: { netuid } }] })
+    const { tasks } = fold([withArgs(1, 2), withArgs(2, 2), withArgs(3, 1), withArgs(4, 2)])
+    const [, two, one, again] = tasks.map(({ unit }) => unit)
+    expect([two?.args, one?.args, again?.args]).toEqual(['{"netuid":2}', '{"netuid":1}', '{"netuid":2}'])
+    expect(again?.argsHash).toBe(two?.argsHash)
+    expect(one?.argsHash).not.toBe(two?.argsHash)
+  })
+
   it('makes a row of each task of a chunk, sorted by id', () => {
     const { tasks } = fold([taskMessage([3, 1, 2])])
     expect(tasks.map(({ block }) => block)).toEqual([1, 2, 3])

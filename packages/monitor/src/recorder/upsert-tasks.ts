@@ -124,7 +124,7 @@ interface Variant {
 const variants: Variant[] = []
 
 function isUsed(group: readonly TaskColumn[], tasks: readonly TaskRecord[]): boolean {
-  return tasks.some((task) => group.some(({ value }) => value(task) !== null))
+  return group.some(({ value }) => tasks.some((task) => value(task) !== null))
 }
 
 /** A column that is not sent is null, and the rest of the statement treats it like any other. */

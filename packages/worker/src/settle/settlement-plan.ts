@@ -110,8 +110,12 @@ export function eventFacts(attempt: Pick<Attempt, 'unit' | 'item'>, nowMs: numbe
   return { ...attemptFacts(attempt), at: isoTime(nowMs) }
 }
 
+let lastTime = { unixMs: Number.NaN, text: '' }
+
+/** A busy worker starts and ends many tasks in the same millisecond. */
 export function isoTime(unixMs: number): string {
-  return new Date(unixMs).toISOString()
+  if (unixMs !== lastTime.unixMs) lastTime = { unixMs, text: new Date(unixMs).toISOString() }
+  return lastTime.text
 }
 
 function decideRetry(
