@@ -27,11 +27,19 @@ export interface CeleryOptions {
   readonly databaseUrl: string
 }
 
+/** How it adds tasks. */
+export interface CeleryRates {
+  /** It waits for the broker to confirm each, as it must to lose none. */
+  readonly confirmed: PeerRates
+  /** As it does by default: what is on its way when a connection or the broker goes down is lost. */
+  readonly unconfirmed: PeerRates
+}
+
 /**
- * Celery on a RabbitMQ, with late ack, which is what makes it lose nothing, and results in PostgreSQL, which is the history that
- * it can keep. Everything else is as Celery sets it: a classic queue, messages persistent and not confirmed.
+ * Celery on a RabbitMQ, with late ack, without which it loses tasks of workers that are killed, and results in PostgreSQL, which is
+ * the history that it can keep. Everything else is as Celery sets it, such as a classic queue.
  */
-export async function measureCelery(options: CeleryOptions): Promise<PeerRates | MissingPeer> {
+export async function measureCelery(options: CeleryOptions): Promise<CeleryRates | MissingPeer> {
   const { brokerUrl, databaseUrl } = options
   // It is started in another folder.
   const python = options.python.includes(path.sep) ? path.resolve(options.python) : options.python
@@ -45,19 +53,31 @@ export async function measureCelery(options: CeleryOptions): Promise<PeerRates |
     PEER_RESULTS_URL: databaseUrl.replace(/^postgres(ql)?:/, 'db+postgresql+psycopg2:'),
     PEER_QUEUE: queue,
     PEER_PREFETCH: String(PREFETCH),
+    // For the worker, which publishes nothing.
+    PEER_CONFIRM: 'no',
   }
   const here = { cwd: import.meta.dirname, env }
-  try {
-    const { stdout } = await run(python, ['celery_peer.py', String(JOBS)], here)
+  const add = async (confirm: 'yes' | 'no'): Promise<number> => {
+    const adding = { ...here, env: { ...env, PEER_CONFIRM: confirm } }
+    const { stdout } = await run(python, ['celery_peer.py', String(JOBS)], adding)
     const { seconds } = JSON.parse(stdout) as { seconds: number }
-    const runPerSecond = await drain({ python, databaseUrl, here })
-    return {
-      name: NAME,
+    return (JOBS - 1) / seconds
+  }
+  try {
+    const confirmedPerSecond = await add('yes')
+    const unconfirmedPerSecond = await add('no')
+    const runPerSecond = await drain({ python, databaseUrl, here, jobs: 2 * JOBS })
+    const rates = (name: string, publishing: string, addPerSecond: number): PeerRates => ({
+      name,
       version,
-      settings: `late ack, classic durable queue, persistent and unconfirmed, result rows in PostgreSQL, ${PROCESSES} processes`,
+      settings: `late ack, classic durable queue, persistent, publishing ${publishing}, result rows in PostgreSQL, ${PROCESSES} processes`,
       jobs: JOBS,
-      addPerSecond: (JOBS - 1) / seconds,
+      addPerSecond,
       runPerSecond,
+    })
+    return {
+      confirmed: rates(NAME, 'confirmed', confirmedPerSecond),
+      unconfirmed: rates(`${NAME} that may lose tasks`, 'unconfirmed', unconfirmedPerSecond),
     }
   } finally {
     await removeQueue(brokerUrl, queue)
@@ -68,10 +88,12 @@ interface Worker {
   readonly python: string
   readonly databaseUrl: string
   readonly here: { readonly cwd: string; readonly env: NodeJS.ProcessEnv }
+  /** How many tasks wait. */
+  readonly jobs: number
 }
 
 /** From the first result that is seen to the last. */
-async function drain({ python, databaseUrl, here }: Worker): Promise<number> {
+async function drain({ python, databaseUrl, here, jobs }: Worker): Promise<number> {
   const quiet = ['--loglevel', 'ERROR', '--without-gossip', '--without-mingle', '--without-heartbeat']
   const worker = spawn(
     python,
@@ -97,7 +119,7 @@ async function drain({ python, databaseUrl, here }: Worker): Promise<number> {
   }
   try {
     const first = await whenThereAre(1)
-    const last = await whenThereAre(JOBS)
+    const last = await whenThereAre(jobs)
     return ratePerSecond(last.count - first.count, first.at, last.at)
   } finally {
     worker.kill('SIGTERM')

@@ -12,6 +12,8 @@ QUEUE = os.environ["PEER_QUEUE"]
 app = Celery("peer", broker=os.environ["PEER_BROKER_URL"], backend=os.environ["PEER_RESULTS_URL"])
 app.conf.update(
     task_default_queue=QUEUE,
+    # The producer waits until the broker has each message.
+    broker_transport_options={"confirm_publish": os.environ["PEER_CONFIRM"] == "yes"},
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_ignore_result=False,
