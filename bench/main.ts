@@ -17,7 +17,7 @@ import { benchTracked } from './src/tracked.ts'
 import { benchWorker } from './src/worker.ts'
 
 const HELP = `npm run bench -- [planner] [decode] [tracked] [worker] [backfill] [contract-transactions] [results] [coverage]
-                     [recorder] [history] [monitor-memory] [prune] [peers] [fill] [--tasks 20000] [--blocks 1000000] [--rows 5000000]
+                     [recorder] [history] [monitor-memory] [prune] [peers] [fill] [--tasks 50000] [--blocks 1000000] [--rows 5000000]
                      [--python python3] [--redis-server redis-server] [--peers .] [--json]
 
   planner   evaluations of conditions in a second, on one core
@@ -46,7 +46,7 @@ const HELP = `npm run bench -- [planner] [decode] [tracked] [worker] [backfill] 
             those that are installed; of the others it says how to install them, and installs nothing
   fill      no benchmark: fills the database of DATABASE_URL with so many tasks, and leaves it
 
-  --tasks   how many tasks 'tracked', 'recorder', 'history' and 'peers' measure with; default 20000
+  --tasks   how many tasks 'tracked', 'recorder', 'history' and 'peers' measure with; default 50000
   --rows    how many tasks 'history', 'prune' and 'fill' put on record; default 5000000
   --blocks  how many blocks 'backfill' and 'peers' fill in; default 1000000
   --python, --redis-server, --peers
@@ -86,7 +86,7 @@ type Name = keyof typeof BENCHMARKS
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    tasks: { type: 'string', default: '20000' },
+    tasks: { type: 'string', default: '50000' },
     blocks: { type: 'string', default: '1000000' },
     rows: { type: 'string', default: '5000000' },
     python: { type: 'string', default: 'python3' },
