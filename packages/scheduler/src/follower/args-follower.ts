@@ -51,6 +51,7 @@ export class ArgsFollower {
   readonly #setbacks = createSetbacks<Cause>()
   readonly #coverage: TaskCoverage
   #head = -1
+  #isLookingForRoom = false
 
   constructor(definition: AnyTaskDefinition, coverage: TaskCoverage, ports: FollowerPorts) {
     this.#definition = definition
@@ -69,9 +70,9 @@ export class ArgsFollower {
     return nextLiveBlock(this.#coverage) - 1
   }
 
-  /** True while blocks could be scheduled at once, or just are. */
+  /** True while blocks could be scheduled at once, or just are. While it asks for room, others need not wait for it. */
   get isDue(): boolean {
-    return this.#nextWork(performance.now()) !== undefined
+    return !this.#isLookingForRoom && this.#nextWork(performance.now()) !== undefined
   }
 
   /** Resolves when stopped. */
@@ -189,14 +190,20 @@ export class ArgsFollower {
 
   /** Blocks at the head have room always, so that nothing is asked for them; a live run far behind as long as its lane has. */
   async #hasRoom({ cause, range }: Work): Promise<boolean> {
-    const { abandoned, pressure } = this.#ports
-    const { queue, priority, backfill } = this.#definition
-    if (cause === 'lookback') {
-      if (await unlessAborted(pressure.isMonitorBehind(), abandoned)) return false
-      return !(await unlessAborted(pressure.isFull(backfill.queue, 'low'), abandoned))
+    if (cause === 'live' && rangeSize(range) <= FAR_BEHIND_BLOCKS) return true
+    this.#isLookingForRoom = true
+    try {
+      return !(await unlessAborted(this.#isHeldUp(cause), this.#ports.abandoned))
+    } finally {
+      this.#isLookingForRoom = false
     }
-    if (rangeSize(range) <= FAR_BEHIND_BLOCKS) return true
-    return !(await unlessAborted(pressure.isFull(queue, laneOf(priority)), abandoned))
+  }
+
+  async #isHeldUp(cause: Cause): Promise<boolean> {
+    const { pressure } = this.#ports
+    const { queue, priority, backfill } = this.#definition
+    if (cause === 'live') return pressure.isFull(queue, laneOf(priority))
+    return (await pressure.isMonitorBehind()) || pressure.isFull(backfill.queue, 'low')
   }
 }
 

@@ -37,7 +37,7 @@ describe('createQueuePressure', () => {
     expect(await pressure.isFull('a', 'low', 101)).toBe(false)
   })
 
-  it('asks the broker once a second for each lane, however many ask', async () => {
+  it('asks the broker once a second for each lane that has room, however many ask', async () => {
     const { topology, depths, asked, state, pressure } = setUp()
     await Promise.all([pressure.isFull('a', 'low'), pressure.isFull('a', 'low'), pressure.isFull('a', 'high')])
     state.nowMs = 999

@@ -8,8 +8,8 @@ const FULL_LASTS_MS = 100
 /** How much waits on the broker: what whoever schedules old blocks asks before each step. */
 export interface QueuePressure {
   /**
-   * True when a lane of a queue holds the window or more: messages that the broker had ready a moment ago, and what was
-   * published since then. The newest blocks are scheduled all the same; everything else waits.
+   * True when a lane of a queue holds the window or more: messages that the broker had ready at most a second ago, and what
+   * was published since then. The newest blocks are scheduled all the same; everything else waits.
    *
    * @param window messages; the shared window when left out.
    * @throws RetryableError `BROKER_UNREACHABLE`.
@@ -39,7 +39,8 @@ export interface QueuePressureOptions {
 }
 
 interface Answer {
-  readonly askedAtMs: number
+  /** Absent until it is there. */
+  answeredAtMs?: number
   readonly depth: Promise<number>
   publishedSince: number
 }
@@ -52,9 +53,12 @@ export function createQueuePressure(options: QueuePressureOptions): QueuePressur
 
   const ask = (queue: string, lastsMs: number = ANSWER_LASTS_MS): Answer => {
     const known = answers.get(queue)
-    if (known !== undefined && now() - known.askedAtMs < lastsMs) return known
-    const depth = broker.depth(queue).then((answered) => answered?.messages ?? 0)
-    const answer = { askedAtMs: now(), depth, publishedSince: 0 }
+    if (known !== undefined && now() - (known.answeredAtMs ?? now()) < lastsMs) return known
+    const depth = broker.depth(queue).then((answered) => {
+      answer.answeredAtMs = now()
+      return answered?.messages ?? 0
+    })
+    const answer: Answer = { depth, publishedSince: 0 }
     answers.set(queue, answer)
     // Whoever waits for it has the failure; the next one asks anew.
     depth.catch(() => answers.get(queue) === answer && answers.delete(queue))
