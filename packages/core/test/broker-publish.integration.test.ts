@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { Socket } from 'node:net'
+
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
 import { createMetrics, type Declarations } from '@blockmill/core'
 import { testBroker } from '@blockmill/testkit/vitest'
@@ -30,6 +32,16 @@ describe('publishing', () => {
     })
     await all.promise
     expect(received).toEqual(sent)
+  })
+
+  it('gives messages that are published together to the system together', async () => {
+    const { broker } = client()
+    await broker.start()
+    await broker.declare(broker.topology.work('together'))
+    const writes = [vi.spyOn(Socket.prototype, '_write'), vi.spyOn(Socket.prototype, '_writev' as '_write')]
+    onTestFinished(() => void vi.restoreAllMocks())
+    await Promise.all(ids('together', 100).map((id) => broker.publisher.publish(taskTo(broker, 'together', id))))
+    expect(writes.flatMap(({ mock }) => mock.calls).length).toBeLessThan(20)
   })
 
   it('carries bodies of many frames, headers and properties unchanged', async () => {

@@ -20,7 +20,7 @@ function setUp() {
   return { socket, packets }
 }
 
-it('sends what is written in one turn in one packet, in order, and the next turn by itself', async () => {
+it('sends what one callback writes together and in order, and what the next one writes by itself', async () => {
   const { socket, packets } = setUp()
   socket.write('a')
   socket.write('b')

@@ -1,8 +1,9 @@
 import type { Writable } from 'node:stream'
 
 /**
- * Sends what is written in one turn of the event loop in one packet, at the end of the turn. The AMQP library writes each message by
- * itself, and each write is a call into the system here and another one at the broker.
+ * Replaces the socket's `write` so that what one callback of the event loop writes goes to the system together, when the callback is
+ * over, as long as it is not more than the socket buffers. The AMQP library writes each message by itself, and each write is a call
+ * into the system here and often another one at the broker.
  */
 export function gatherWrites(socket: Writable): void {
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean

@@ -198,13 +198,13 @@ export class ManagedConnection {
       ...readTlsOptions(url.tls),
     }
     const connection = await connect(url.connect, socketOptions)
-    // The library's types keep its socket to themselves.
-    gatherWrites((connection.connection as unknown as { readonly stream: Writable }).stream)
     const ended = this.#listen(connection, socket.signal)
     const timer = setTimeout(() => {
       socket.abort(new Error(`declaring and opening channels took longer than ${setUpTimeoutMs} ms`))
     }, setUpTimeoutMs)
     try {
+      // The library's types keep its socket to themselves.
+      gatherWrites((connection.connection as unknown as { readonly stream: Writable }).stream)
       const failed = ended.then((reason) => {
         throw reason
       })
