@@ -7,7 +7,7 @@ import {
   discoverTasks,
   type SubstrateAccess,
 } from '@blockmill/core'
-import { type Attempt, AttemptAbort, createAttempt } from '../src/execute/attempt.ts'
+import { type Attempt, createAttempt } from '../src/execute/attempt.ts'
 import type { ChildChain } from '../src/isolate/child-protocol.ts'
 import { createExecutor } from '../src/execute/executor.ts'
 import type { Outcome } from '../src/execute/outcome.ts'
@@ -29,7 +29,7 @@ export interface IsolationRig {
 
 export interface RunOptions {
   readonly block?: number | undefined
-  readonly abort?: AttemptAbort
+  readonly abort?: AbortController
   readonly onProgress?: (done: number, total: number | undefined) => void
 }
 
@@ -68,7 +68,7 @@ export async function isolationRig({
     range: noRange,
   })
   return {
-    async run(task, does, { block = 1, abort = new AttemptAbort(), onProgress: listener = () => undefined } = {}) {
+    async run(task, does, { block = 1, abort = new AbortController(), onProgress: listener = () => undefined } = {}) {
       const definition = registry.get(task) as AnyTaskDefinition
       const work = unit(definition, { items: [item(block, { does })] })
       const attempt = { ...createAttempt(work, item(block, { does }), 0), abort }

@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url'
 import { Cancel, ISOLATIONS } from '@blockmill/core'
 import { type DevChain, startDevChain, waitFor } from '@blockmill/testkit'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { AttemptAbort } from '../src/execute/attempt.ts'
 import { childPids, type IsolationRig, isolationRig, isRunning, TASKS } from './isolation-rig.ts'
 import { item } from './messages.ts'
 
@@ -123,7 +122,7 @@ describe.each(ISOLATIONS)('a handler with isolation %s', (isolation) => {
   })
 
   it('is cancelled by the reason that its signal is aborted with', async () => {
-    const abort = new AttemptAbort()
+    const abort = new AbortController()
     const outcome = shared.run(isolation, 'heedSignal', {
       abort,
       onProgress: () => abort.abort(new Cancel('by an operator')),
@@ -162,7 +161,7 @@ describe.each(['thread', 'process'] as const)('a handler in a %s', (kind) => {
   })
 
   it('that blocks is cancelled by force', async () => {
-    const abort = new AttemptAbort()
+    const abort = new AbortController()
     const cancel = (): void => abort.abort(new Cancel('by an operator'))
     expect(await single.run(kind, 'blockLoop', { abort, onProgress: cancel })).toEqual({
       type: 'cancelled',

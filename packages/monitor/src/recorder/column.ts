@@ -1,3 +1,5 @@
+import { rememberLast } from '@blockmill/core'
+
 import { storableText } from './storable.ts'
 
 /** A column of a bulk statement: its name, its type, and what a record has in it. */
@@ -25,28 +27,18 @@ export function selectColumns<Row>(columns: readonly Column<Row>[]): string {
 
 /** The parameters for `selectColumns`: PostgreSQL array literals. Written here, because `pg` takes twice as long. */
 export function columnValues<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string[] {
-  return columns.map(({ value }) => `{${arrayElements(rows, value).join(',')}}`)
-}
-
-/** Most rows say in most columns what the row before them says. */
-function arrayElements<Row>(rows: readonly Row[], value: Column<Row>['value']): string[] {
-  let last: string | number | null = null
-  let text = NULL
-  return rows.map((row) => {
-    const next = value(row)
-    if (next !== last) text = arrayElement(next)
-    last = next
-    return text
+  return columns.map(({ value }) => {
+    // Most rows say in most columns what the row before them says.
+    const element = rememberLast(arrayElement)
+    return `{${rows.map((row) => element(value(row))).join(',')}}`
   })
 }
-
-const NULL = 'NULL'
 
 /** Backslash and double quote end or escape an element; everything else is itself between double quotes. */
 const SPECIAL = /["\\]/
 
 function arrayElement(value: string | number | null): string {
-  if (value === null) return NULL
+  if (value === null) return 'NULL'
   if (typeof value === 'number') return String(value)
   const text = storableText(value)
   return `"${SPECIAL.test(text) ? text.replaceAll('\\', '\\\\').replaceAll('"', '\\"') : text}"`

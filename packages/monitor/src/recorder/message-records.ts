@@ -8,6 +8,7 @@ import {
   heartbeatCodec,
   type JsonObject,
   NonRetryableError,
+  rememberLast,
   TASK_MESSAGE_TYPE,
   type TaskEvent,
   type TaskMessage,
@@ -64,7 +65,7 @@ function scheduledTasks(message: TaskMessage): TaskRecord[] {
       blockHash: block?.hash ?? null,
       rangeFrom: range?.from ?? null,
       rangeTo: range?.to ?? null,
-      ...argsOf(args as JsonObject),
+      ...recordedArgs(JSON.stringify(args)),
     },
     schedule,
     state,
@@ -89,16 +90,11 @@ function scheduleOf(message: TaskMessage): Schedule {
   }
 }
 
-let lastArgs = { text: '', recorded: { args: '', argsHash: '' } }
-
-/** Arguments as they are recorded; those that equal the last ones, as those of one task mostly do, are not hashed again. */
-function argsOf(args: JsonObject): Pick<Unit, 'args' | 'argsHash'> {
-  const text = JSON.stringify(args)
-  if (text !== lastArgs.text) {
-    lastArgs = { text, recorded: { args: storableJson(args), argsHash: argsHash(args) } }
-  }
-  return lastArgs.recorded
-}
+/** Arguments as they are recorded, from their JSON. Most messages have those of the one before. */
+const recordedArgs = rememberLast((text: string): Pick<Unit, 'args' | 'argsHash'> => {
+  const args = JSON.parse(text) as JsonObject
+  return { args: storableJson(args), argsHash: argsHash(args) }
+})
 
 function eventRecords({ worker, events }: EventMessage): Records {
   return {
@@ -242,15 +238,11 @@ function taskState(
   }
 }
 
-let lastTime: { readonly text: string | undefined; readonly unixMs: number } = { text: undefined, unixMs: Number.NaN }
-
 /** Many tasks start and end in the same millisecond. */
-function timeMs(text: string): number {
-  if (text === lastTime.text) return lastTime.unixMs
-  const unixMs = Date.parse(text)
-  if (Number.isNaN(unixMs)) {
+const timeMs = rememberLast((text: string): number => {
+  const time = Date.parse(text)
+  if (Number.isNaN(time)) {
     throw new NonRetryableError('MESSAGE_INVALID', `${JSON.stringify(text)} is no time; it must be in ISO 8601.`)
   }
-  lastTime = { text, unixMs }
-  return unixMs
-}
+  return time
+})

@@ -19,21 +19,22 @@ export function cancellable(
   { graceMs, onStuck }: CancellableOptions,
 ): (attempt: Attempt) => Promise<Outcome> {
   return async function executeCancellable(attempt) {
-    const { abort } = attempt
+    const { signal } = attempt.abort
+    const givenUp = Promise.withResolvers<Outcome>()
     let timer: NodeJS.Timeout | undefined
-    const outcome = await new Promise<Outcome>((resolve, reject) => {
-      abort.onAbort = (cancel) => {
-        if (!(cancel instanceof Cancel) || attempt.unit.definition.isolation !== 'none') return
-        timer = setTimeout(() => {
-          onStuck(attempt)
-          resolve({ type: 'cancelled', reason: cancel.message })
-        }, graceMs)
-      }
-      execute(attempt).then(resolve, reject)
-    })
-    abort.onAbort = undefined
+    const onAbort = (): void => {
+      const { reason } = signal
+      if (!(reason instanceof Cancel) || attempt.unit.definition.isolation !== 'none') return
+      timer = setTimeout(() => {
+        onStuck(attempt)
+        givenUp.resolve({ type: 'cancelled', reason: reason.message })
+      }, graceMs)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    const outcome = await Promise.race([execute(attempt), givenUp.promise])
+    signal.removeEventListener('abort', onAbort)
     clearTimeout(timer)
-    const reason: unknown = abort.signal.reason
+    const reason: unknown = signal.reason
     return reason instanceof Cancel && outcome.type !== 'succeeded'
       ? { type: 'cancelled', reason: reason.message }
       : outcome

@@ -14,7 +14,6 @@ export interface HandlerAttempt {
 /** One execution of one task. */
 export interface Attempt extends HandlerAttempt {
   readonly unit: WorkUnit
-  readonly abort: AttemptAbort
   readonly startedAtMs: number
 }
 
@@ -32,17 +31,5 @@ export function attemptFacts({ unit: { message }, item }: Pick<Attempt, 'unit' |
 }
 
 export function createAttempt(unit: WorkUnit, item: TaskItem, startedAtMs: number): Attempt {
-  return { unit, item, startedAtMs, abort: new AttemptAbort() }
-}
-
-/** Aborts the signal of an attempt, and tells of it without a listener on the signal, which every attempt would pay for. */
-export class AttemptAbort extends AbortController {
-  /** Called with the reason when the signal is aborted. */
-  onAbort: ((reason: unknown) => void) | undefined
-
-  override abort(reason?: unknown): void {
-    if (this.signal.aborted) return
-    super.abort(reason)
-    this.onAbort?.(this.signal.reason)
-  }
+  return { unit, item, startedAtMs, abort: new AbortController() }
 }

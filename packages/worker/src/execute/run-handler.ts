@@ -3,7 +3,7 @@ import { type RangePorts, runRange } from '../rows/run-range.ts'
 import type { HandlerAttempt } from './attempt.ts'
 import { type EnqueueFor, enqueueFrom } from './enqueue-from.ts'
 import { type Outcome, returnedOutcome, thrownOutcome } from './outcome.ts'
-import { createProgressReporter, type ProgressReporter } from './progress.ts'
+import { createProgressReporter } from './progress.ts'
 import { createTaskContext } from './task-context.ts'
 
 /** What a handler reaches beside its own attempt. */
@@ -31,15 +31,12 @@ export async function runHandler(
     attempt: unit.message.attempt,
     ...(item.block !== undefined && { block: item.block.number }),
   })
-  let progress: ProgressReporter | undefined
+  const progress = createProgressReporter(onProgress, log)
   try {
     const context = createTaskContext(attempt, {
       chain,
       log,
-      progress: (done, total) => {
-        progress ??= createProgressReporter(onProgress, log)
-        progress.report(done, total)
-      },
+      progress: progress.report,
       enqueue: enqueueFrom(attempt, enqueueFor),
     })
     // The definition's own types of arguments were checked when the message came in.
@@ -49,6 +46,6 @@ export async function runHandler(
   } catch (thrown) {
     return thrownOutcome(thrown)
   } finally {
-    progress?.close()
+    progress.close()
   }
 }

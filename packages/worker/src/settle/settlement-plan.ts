@@ -2,6 +2,7 @@ import {
   exactStep,
   jitteredStep,
   NonRetryableError,
+  rememberLast,
   type RetryDecision,
   type RetryDefaults,
   retryDecision,
@@ -110,13 +111,8 @@ export function eventFacts(attempt: Pick<Attempt, 'unit' | 'item'>, nowMs: numbe
   return { ...attemptFacts(attempt), at: isoTime(nowMs) }
 }
 
-let lastTime = { unixMs: Number.NaN, text: '' }
-
 /** A busy worker starts and ends many tasks in the same millisecond. */
-export function isoTime(unixMs: number): string {
-  if (unixMs !== lastTime.unixMs) lastTime = { unixMs, text: new Date(unixMs).toISOString() }
-  return lastTime.text
-}
+export const isoTime = rememberLast((unixMs: number) => new Date(unixMs).toISOString())
 
 function decideRetry(
   { unit: { message, definition } }: Pick<Attempt, 'unit'>,
