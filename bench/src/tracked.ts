@@ -24,23 +24,25 @@ const PREFETCH = 500
 const BAR_PER_SECOND = 2_000
 /** Of what bare amqplib does with batched events. */
 const BAR_AGAINST_FLOOR = 0.5
+/** Of these the one with the middle ratio counts: machines are shared. */
+const ROUNDS = 3
 
 /**
  * Tasks in a second, from the chain's head over scheduler, broker, worker and monitor to their record as succeeded, each
- * with one message of its own; and the same messages with bare amqplib, which nothing built on it can be faster than.
+ * with one message of its own; and the same messages with bare amqplib as it comes, doing nothing else.
  *
  * Queues are quorum queues, messages persistent and confirmed, PostgreSQL durable.
  */
 export async function benchTracked({ tasks }: { readonly tasks: number }): Promise<Result[]> {
   const log = (line: string) => process.stderr.write(`${line}\n`)
   const [broker, postgres] = await Promise.all([startBroker({ log }), startPostgres({ log })])
-  const name = `blockmill_bench_${randomBytes(4).toString('hex')}`
   try {
     const floor = await measureFloor({ brokerUrl: broker.url, tasks, eventsPerMessage: 1 })
-    const batched = await measureFloor({ brokerUrl: broker.url, tasks, eventsPerMessage: 50 })
-    const databaseUrl = await createDatabase(postgres.url, name)
-    const { addedPerSecond, trackedPerSecond } = await measureTracked({ brokerUrl: broker.url, databaseUrl, tasks })
-    await dropDatabase(postgres.url, name)
+    const rounds = []
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      rounds.push(await measureRound({ brokerUrl: broker.url, postgresUrl: postgres.url, tasks }))
+    }
+    const { batched, addedPerSecond, trackedPerSecond, ratio } = middleOf(rounds)
     const unit = 'tasks/s'
     const setting = `${tasks} no-op tasks, one per message`
     return [
@@ -57,7 +59,7 @@ export async function benchTracked({ tasks }: { readonly tasks: number }): Promi
       {
         benchmark: 'tracked',
         what: 'recorded, against the floor with 50',
-        value: trackedPerSecond / batched,
+        value: ratio,
         unit: '×',
         bar: BAR_AGAINST_FLOOR,
       },
@@ -65,6 +67,36 @@ export async function benchTracked({ tasks }: { readonly tasks: number }): Promi
   } finally {
     await Promise.all([broker.stop(), postgres.stop()])
   }
+}
+
+interface Round {
+  /** Tasks in a second of bare amqplib, 50 events per message. */
+  readonly batched: number
+  readonly addedPerSecond: number
+  readonly trackedPerSecond: number
+  readonly ratio: number
+}
+
+async function measureRound({
+  brokerUrl,
+  postgresUrl,
+  tasks,
+}: {
+  readonly brokerUrl: string
+  readonly postgresUrl: string
+  readonly tasks: number
+}): Promise<Round> {
+  const batched = await measureFloor({ brokerUrl, tasks, eventsPerMessage: 50 })
+  const name = `blockmill_bench_${randomBytes(4).toString('hex')}`
+  const databaseUrl = await createDatabase(postgresUrl, name)
+  const rates = await measureTracked({ brokerUrl, databaseUrl, tasks })
+  await dropDatabase(postgresUrl, name)
+  return { ...rates, batched, ratio: rates.trackedPerSecond / batched }
+}
+
+function middleOf(rounds: readonly Round[]): Round {
+  const sorted = rounds.toSorted((a, b) => a.ratio - b.ratio)
+  return sorted[Math.floor(sorted.length / 2)] as Round
 }
 
 export interface TrackedOptions {

@@ -25,22 +25,16 @@ export interface CeleryOptions {
   readonly brokerUrl: string
   /** An empty database for the results. */
   readonly databaseUrl: string
-}
-
-/** How it adds tasks. */
-export interface CeleryRates {
-  /** It waits for the broker to confirm each, as it must to lose none. */
-  readonly confirmed: PeerRates
-  /** As it does by default: what is on its way when a connection or the broker goes down is lost. */
-  readonly unconfirmed: PeerRates
+  /** Its producer waits for the broker to take each task. Otherwise it loses those on their way when a connection goes down. */
+  readonly confirmed: boolean
 }
 
 /**
  * Celery on a RabbitMQ, with late ack, without which it loses tasks of workers that are killed, and results in PostgreSQL, which is
- * the history that it can keep. Everything else is as Celery sets it, such as a classic queue.
+ * the history that it can keep. Everything else but what the options say is as Celery sets it, such as a classic queue.
  */
-export async function measureCelery(options: CeleryOptions): Promise<CeleryRates | MissingPeer> {
-  const { brokerUrl, databaseUrl } = options
+export async function measureCelery(options: CeleryOptions): Promise<PeerRates | MissingPeer> {
+  const { brokerUrl, databaseUrl, confirmed } = options
   // It is started in another folder.
   const python = options.python.includes(path.sep) ? path.resolve(options.python) : options.python
   const version = await versionOf(python)
@@ -53,31 +47,20 @@ export async function measureCelery(options: CeleryOptions): Promise<CeleryRates
     PEER_RESULTS_URL: databaseUrl.replace(/^postgres(ql)?:/, 'db+postgresql+psycopg2:'),
     PEER_QUEUE: queue,
     PEER_PREFETCH: String(PREFETCH),
-    // For the worker, which publishes nothing.
-    PEER_CONFIRM: 'no',
+    PEER_CONFIRM: confirmed ? 'yes' : 'no',
   }
   const here = { cwd: import.meta.dirname, env }
-  const add = async (confirm: 'yes' | 'no'): Promise<number> => {
-    const adding = { ...here, env: { ...env, PEER_CONFIRM: confirm } }
-    const { stdout } = await run(python, ['celery_peer.py', String(JOBS)], adding)
-    const { seconds } = JSON.parse(stdout) as { seconds: number }
-    return (JOBS - 1) / seconds
-  }
   try {
-    const confirmedPerSecond = await add('yes')
-    const unconfirmedPerSecond = await add('no')
-    const runPerSecond = await drain({ python, databaseUrl, here, jobs: 2 * JOBS })
-    const rates = (name: string, publishing: string, addPerSecond: number): PeerRates => ({
-      name,
-      version,
-      settings: `late ack, classic durable queue, persistent, publishing ${publishing}, result rows in PostgreSQL, ${PROCESSES} processes`,
-      jobs: JOBS,
-      addPerSecond,
-      runPerSecond,
-    })
+    const { stdout } = await run(python, ['celery_peer.py', String(JOBS)], here)
+    const { seconds } = JSON.parse(stdout) as { seconds: number }
+    const runPerSecond = await drain({ python, databaseUrl, here })
     return {
-      confirmed: rates(NAME, 'confirmed', confirmedPerSecond),
-      unconfirmed: rates(`${NAME} that may lose tasks`, 'unconfirmed', unconfirmedPerSecond),
+      name: confirmed ? `${NAME} publishing confirmed` : `${NAME} publishing unconfirmed, its default`,
+      version,
+      settings: `late ack, classic durable queue, persistent, result rows in PostgreSQL, ${PROCESSES} processes`,
+      jobs: JOBS,
+      addPerSecond: (JOBS - 1) / seconds,
+      runPerSecond,
     }
   } finally {
     await removeQueue(brokerUrl, queue)
@@ -88,12 +71,10 @@ interface Worker {
   readonly python: string
   readonly databaseUrl: string
   readonly here: { readonly cwd: string; readonly env: NodeJS.ProcessEnv }
-  /** How many tasks wait. */
-  readonly jobs: number
 }
 
 /** From the first result that is seen to the last. */
-async function drain({ python, databaseUrl, here, jobs }: Worker): Promise<number> {
+async function drain({ python, databaseUrl, here }: Worker): Promise<number> {
   const quiet = ['--loglevel', 'ERROR', '--without-gossip', '--without-mingle', '--without-heartbeat']
   const worker = spawn(
     python,
@@ -119,7 +100,7 @@ async function drain({ python, databaseUrl, here, jobs }: Worker): Promise<numbe
   }
   try {
     const first = await whenThereAre(1)
-    const last = await whenThereAre(jobs)
+    const last = await whenThereAre(JOBS)
     return ratePerSecond(last.count - first.count, first.at, last.at)
   } finally {
     worker.kill('SIGTERM')
