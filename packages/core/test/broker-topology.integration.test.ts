@@ -31,6 +31,25 @@ describe('the topology', () => {
     monitor.ack()
   })
 
+  it('sends a task past the monitor, and parks it when it has no work queue', async () => {
+    const { broker } = client()
+    const { topology, publisher } = broker
+    await broker.start()
+    await broker.declare(topology.work('past'))
+    const monitored = (await broker.depth(topology.monitorQueue))?.messages
+    const send = (queue: string) =>
+      publisher.publish({ ...taskTo(broker, queue, queue), exchange: topology.exchanges.work })
+    await Promise.all([send('past'), send('nowhere')])
+    const [work, parked] = await Promise.all([
+      next(broker, topology.workQueue('past', 'normal')),
+      next(broker, topology.parkedQueue),
+    ])
+    expect([work.messageId, parked.messageId]).toEqual(['past', 'nowhere'])
+    work.ack()
+    parked.ack()
+    expect((await broker.depth(topology.monitorQueue))?.messages).toBe(monitored)
+  })
+
   it('keeps a delayed task in the broker and brings it back to its own work queue, past the monitor', async () => {
     const { broker } = client()
     const { topology, publisher } = broker

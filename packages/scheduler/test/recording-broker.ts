@@ -13,8 +13,10 @@ import { createFakeBroker, type FakeBroker } from '@blockmill/testkit'
 
 /** A broker in memory that keeps what is published, and confirms it when a test lets it. */
 export interface RecordingBroker extends FakeBroker {
-  /** In the order in which they were published, confirmed or not. */
+  /** For workers, in the order in which they were published, confirmed or not. */
   readonly messages: readonly TaskMessage[]
+  /** For the monitor alone: what went past it had to be announced in one of these before. */
+  readonly announcements: readonly TaskMessage[]
   /** Events, and orders on the control exchange, in the order in which they were published. */
   readonly events: readonly TaskEvent[]
   readonly orders: readonly ControlMessage[]
@@ -33,6 +35,8 @@ export interface RecordingBroker extends FakeBroker {
 export function createRecordingBroker(): RecordingBroker {
   const broker = createFakeBroker()
   const messages: TaskMessage[] = []
+  const announcements: TaskMessage[] = []
+  const announced = new Set<string>()
   const events: TaskEvent[] = []
   const orders: ControlMessage[] = []
   let confirms = Promise.withResolvers<void>()
@@ -43,7 +47,7 @@ export function createRecordingBroker(): RecordingBroker {
 
   // Declared as soon as the test lets go of the event loop, and so before anything is published.
   void broker.declare(broker.topology.base())
-  broker.onPublish = ({ body, type }) => {
+  broker.onPublish = ({ exchange, body, type }) => {
     if (type !== TASK_MESSAGE_TYPE) {
       if (type === EVENT_MESSAGE_TYPE) events.push(...eventMessageCodec.decode(body).events)
       if (type === CONTROL_MESSAGE_TYPE) orders.push(controlMessageCodec.decode(body))
@@ -53,12 +57,22 @@ export function createRecordingBroker(): RecordingBroker {
       failures.left -= 1
       return failures.error
     }
-    messages.push(taskMessageCodec.decode(body))
+    const message = taskMessageCodec.decode(body)
+    if (exchange === broker.topology.exchanges.events) {
+      announcements.push(message)
+      for (const { id } of message.items) announced.add(id)
+      return confirms.promise
+    }
+    if (exchange === broker.topology.exchanges.work && !message.items.every(({ id }) => announced.has(id))) {
+      return new Error('a task went past the monitor before it was announced')
+    }
+    messages.push(message)
     return confirms.promise
   }
 
   const recording = Object.assign(broker, {
     messages,
+    announcements,
     events,
     orders,
     depthRequests: 0,

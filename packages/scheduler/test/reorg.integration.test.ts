@@ -162,7 +162,7 @@ describe('a reorganisation', () => {
     const chain = createScriptedChain({ head: 100, finalityLag: 10 })
     const first = await start(chain, [onLatest('a')], { start: 98 })
     await hasCovered('a', 98, 100)
-    await waitFor(() => messages.length === 3, { describe: 'three messages' })
+    await waitFor(() => scheduled('a').length === 3, { describe: 'three tasks' })
     await first.stop()
     const [kept, done, waiting] = scheduled('a')
     await record(
@@ -190,7 +190,7 @@ describe('a reorganisation', () => {
     const chain = createScriptedChain({ head: 100, finalityLag: 10 })
     const first = await start(chain, [onLatest('a')], { start: 99 })
     await hasCovered('a', 99, 100)
-    await waitFor(() => messages.length === 2, { describe: 'two messages' })
+    await waitFor(() => scheduled('a').length === 2, { describe: 'two tasks' })
     const [known, late] = scheduled('a')
     await first.stop()
     await record(

@@ -79,7 +79,7 @@ const evaluated = async (name: string) => (await coverage()).find((one) => one.t
 const scheduled = (name: string) =>
   messages.flatMap((message) => (message.task === name ? message.items : [])).map(({ block }) => block?.number)
 
-const idsOf = () => messages.map(({ items }) => items[0]?.id)
+const idsOf = () => messages.flatMap(({ items }) => items.map(({ id }) => id))
 
 async function covered(name: string, from: number, to: number): Promise<void> {
   await expect.poll(() => evaluated(name)).toEqual([{ from, to }])
@@ -187,14 +187,25 @@ describe('a scheduler on a real broker and database', () => {
   })
 
   it('covers a lookback of 300 blocks on the low lane', async () => {
-    const looking = defineTask({ name: 'a', backfill: { lookback: 300, chunk: 50 }, run })
+    const looking = defineTask({ name: 'a', backfill: { queue: 'looked-back', lookback: 300, chunk: 50 }, run })
     await start({ tasks: [looking], chain: createScriptedChain({ head: 5_000 }) })
     await covered('a', 4_700, 5_000)
-    await waitFor(() => messages.length === 7, { describe: 'one live message and six chunks' })
-    expect(messages.map(({ lane, items }) => [lane, items.length])).toEqual([
-      ['normal', 1],
-      ...Array.from({ length: 6 }, () => ['low', 50]),
-    ])
+    const chunks: number[] = []
+    await observer.consume({
+      queue: topology.workQueue('looked-back', 'low'),
+      prefetch: 100,
+      onDelivery(delivery) {
+        chunks.push(taskMessageCodec.decode(delivery.body).items.length)
+        delivery.ack()
+      },
+    })
+    await waitFor(() => chunks.length === 6, { describe: 'six chunks' })
+    expect(new Set(chunks)).toEqual(new Set([50]))
+    await waitFor(() => scheduled('a').length === 301, { describe: 'the monitor to be told of all' })
+    expect(new Set(scheduled('a'))).toEqual(new Set(blocks(4_700, 5_000)))
+    expect(new Set(messages.map(({ lane, items }) => [lane, items.length].join(' ')))).toEqual(
+      new Set(['normal 1', 'low 100']),
+    )
   })
 
   it('says what it schedules when it starts', async () => {

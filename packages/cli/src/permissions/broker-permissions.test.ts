@@ -33,25 +33,25 @@ describe('brokerPermissions', () => {
       [
         {
           "configure": "reply.0199 work.high-priority.low",
-          "read": "redeliver reply reply.0199 tasks work.high-priority.low",
+          "read": "redeliver reply reply.0199 tasks work work.high-priority.low",
           "role": "scheduler",
-          "write": "control dead events redeliver reply.0199 tasks work.high-priority.low",
+          "write": "control dead events redeliver reply.0199 tasks work work.high-priority.low",
         },
         {
           "configure": "control.0199 delay.1000 rate.task.a.5-1000 work.high-priority.low",
-          "read": "control control.0199 delay delay.1000 redeliver tasks work.high-priority.low",
+          "read": "control control.0199 delay delay.1000 redeliver tasks work work.high-priority.low",
           "role": "worker",
           "write": "amq.default control control.0199 dead delay delay.1000 events redeliver reply results tasks work.high-priority.low",
         },
         {
-          "configure": "control control.0199 dead delay events monitor parked redeliver reply reply.0199 results tasks work.high-priority.low",
-          "read": "control control.0199 dead events monitor parked redeliver reply reply.0199 results tasks work.high-priority.low",
+          "configure": "control control.0199 dead delay events monitor parked redeliver reply reply.0199 results tasks work work.high-priority.low",
+          "read": "control control.0199 dead events monitor parked redeliver reply reply.0199 results tasks work work.high-priority.low",
           "role": "monitor",
           "write": "control control.0199 dead monitor parked redeliver reply reply.0199 results tasks work.high-priority.low",
         },
         {
           "configure": "reply.0199 work.high-priority.low",
-          "read": "redeliver reply reply.0199 tasks work.high-priority.low",
+          "read": "redeliver reply reply.0199 tasks work work.high-priority.low",
           "role": "operator",
           "write": "control dead redeliver reply.0199 tasks work.high-priority.low",
         },

@@ -20,7 +20,7 @@ export interface BrokerPermissions {
  */
 export function brokerPermissions(topology: Topology): Readonly<Record<ServiceRole, BrokerPermissions>> {
   const { exchanges, monitorQueue, namespace } = topology
-  const { tasks, events, delay, redeliver, parked, dead, control, reply, results } = exchanges
+  const { tasks, work, events, delay, redeliver, parked, dead, control, reply, results } = exchanges
   const workQueues = family(`${namespace}.work`)
   const delayQueues = family(`${namespace}.delay`)
   const rateQueues = family(`${namespace}.rate`)
@@ -35,24 +35,24 @@ export function brokerPermissions(topology: Topology): Readonly<Record<ServiceRo
   return {
     scheduler: {
       configure: anyOf(workQueues, replyQueues),
-      write: anyOf(tasks, events, redeliver, dead, control, workQueues, replyQueues),
-      read: anyOf(tasks, redeliver, reply, workQueues, replyQueues),
+      write: anyOf(tasks, work, events, redeliver, dead, control, workQueues, replyQueues),
+      read: anyOf(tasks, work, redeliver, reply, workQueues, replyQueues),
     },
     worker: {
       configure: anyOf(workQueues, delayQueues, rateQueues, controlQueues),
       // A rate limit that all workers share is kept in a queue that is published to by its name: through the default exchange.
       write: anyOf(...workerExchanges, 'amq.default', workQueues, delayQueues, controlQueues),
-      read: anyOf(tasks, delay, redeliver, control, workQueues, delayQueues, controlQueues),
+      read: anyOf(tasks, work, delay, redeliver, control, workQueues, delayQueues, controlQueues),
     },
     monitor: {
       configure: anyOf(...Object.values(exchanges), ...ofMonitor, workQueues, controlQueues, replyQueues),
       write: anyOf(tasks, redeliver, control, reply, ...ofMonitor, workQueues, controlQueues, replyQueues),
-      read: anyOf(tasks, events, redeliver, control, reply, ...ofMonitor, workQueues, controlQueues, replyQueues),
+      read: anyOf(tasks, work, events, redeliver, control, reply, ...ofMonitor, workQueues, controlQueues, replyQueues),
     },
     operator: {
       configure: anyOf(workQueues, replyQueues),
       write: anyOf(tasks, redeliver, dead, control, workQueues, replyQueues),
-      read: anyOf(tasks, redeliver, reply, workQueues, replyQueues),
+      read: anyOf(tasks, work, redeliver, reply, workQueues, replyQueues),
     },
     producer: { configure: NOTHING, write: anyOf(tasks), read: NOTHING },
   }

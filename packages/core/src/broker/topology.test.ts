@@ -29,6 +29,7 @@ describe('createTopology', () => {
     const topology = createTopology()
     expect(topology.exchanges).toEqual({
       tasks: 'blockmill.tasks',
+      work: 'blockmill.work',
       events: 'blockmill.events',
       delay: 'blockmill.delay',
       redeliver: 'blockmill.redeliver',
@@ -74,7 +75,9 @@ describe('createTopology', () => {
         const topology = createTopology()
         const declared = [topology.base(), topology.work(queue), ...(other === queue ? [] : [topology.work(other)])]
         const expected = [topology.monitorQueue, topology.workQueue(queue, own)]
-        expect(route(declared, topology.exchanges.tasks, topology.taskKey(queue, own))).toEqual(expected)
+        const key = topology.taskKey(queue, own)
+        expect(route(declared, topology.exchanges.tasks, key)).toEqual(expected)
+        expect(route(declared, topology.exchanges.work, key)).toEqual([topology.workQueue(queue, own)])
         if (other !== queue) {
           expect(route(declared, topology.exchanges.tasks, topology.taskKey(other, otherLane))).not.toContain(
             topology.workQueue(queue, own),

@@ -7,7 +7,7 @@ export const DELIVERY_LIMIT = 20
 
 /** An exchange to declare. */
 export interface ExchangeDeclaration {
-  readonly type: 'topic' | 'fanout'
+  readonly type: 'topic' | 'direct' | 'fanout'
   readonly name: string
   readonly arguments?: Readonly<Record<string, unknown>>
 }
@@ -37,6 +37,8 @@ export interface Topology {
   readonly namespace: string
   readonly exchanges: {
     readonly tasks: string
+    /** Past the monitor: for tasks that it is told of by other messages. */
+    readonly work: string
     readonly events: string
     readonly delay: string
     readonly redeliver: string
@@ -53,7 +55,7 @@ export interface Topology {
   readonly resultsQueue: string
   workQueue(queue: string, lane: Lane): string
   delayQueue(delayMs: number): string
-  /** `task.<queue>.<lane>`, on the tasks exchange. */
+  /** `task.<queue>.<lane>`, on the exchanges of tasks and of work. */
   taskKey(queue: string, lane: Lane): string
   /** `event.<kind>`, on the events exchange. */
   eventKey(kind: string): string
@@ -111,6 +113,7 @@ export function createTopology({ namespace = 'blockmill', monitorQueue }: Topolo
   const named = (name: string): string => `${namespace}.${name}`
   const exchanges = {
     tasks: named('tasks'),
+    work: named('work'),
     events: named('events'),
     delay: named('delay'),
     redeliver: named('redeliver'),
@@ -121,6 +124,7 @@ export function createTopology({ namespace = 'blockmill', monitorQueue }: Topolo
     results: named('results'),
   }
   const monitor = monitorQueue ?? named('monitor')
+  const keptWithoutQueue = { 'alternate-exchange': exchanges.parked }
   const workQueue = (queue: string, lane: Lane): string => named(`work.${queue}.${lane}`)
   const delayQueue = (delayMs: number): string => named(`delay.${delayMs}`)
   const rateQueue: Topology['rateQueue'] = ({ kind, name }, { limit, perMs }) =>
@@ -151,8 +155,9 @@ export function createTopology({ namespace = 'blockmill', monitorQueue }: Topolo
         { type: 'fanout', name: exchanges.control },
         { type: 'topic', name: exchanges.reply },
         { type: 'topic', name: exchanges.results },
-        // What comes out of a delay queue and finds no work queue is kept, not dropped.
-        { type: 'topic', name: exchanges.redeliver, arguments: { 'alternate-exchange': exchanges.parked } },
+        // What finds no work queue is kept, not dropped: on its way past the monitor, and coming out of a delay queue.
+        { type: 'direct', name: exchanges.work, arguments: keptWithoutQueue },
+        { type: 'topic', name: exchanges.redeliver, arguments: keptWithoutQueue },
       ],
       queues: [
         { name: monitor, arguments: QUORUM },
@@ -178,6 +183,7 @@ export function createTopology({ namespace = 'blockmill', monitorQueue }: Topolo
         })),
         bindings: LANES.flatMap((lane) => [
           { queue: workQueue(queue, lane), exchange: exchanges.tasks, pattern: taskKey(queue, lane) },
+          { queue: workQueue(queue, lane), exchange: exchanges.work, pattern: taskKey(queue, lane) },
           { queue: workQueue(queue, lane), exchange: exchanges.redeliver, pattern: `*.${queue}.${lane}` },
         ]),
       }

@@ -3,6 +3,7 @@ import {
   type ConsumeOptions,
   createTopology,
   type Declarations,
+  type ExchangeDeclaration,
   MessageRefusedError,
   type ListenOptions,
   type OutgoingMessage,
@@ -14,7 +15,7 @@ import {
 import { type FakeConsumer, FakeQueue, type QueuedMessage } from './fake-queue.ts'
 
 /**
- * A broker in memory, for tests of what talks to a broker: topic, fanout and default exchanges, alternate exchanges, queues with
+ * A broker in memory, for tests of what talks to a broker: topic, direct, fanout and default exchanges, alternate exchanges, queues with
  * prefetch, requeue, length limit and message TTL, `mandatory`, and confirms that come later than the publish. Nothing is delivered
  * before something is declared, as on a real one.
  */
@@ -38,7 +39,7 @@ export interface FakeBroker extends Broker {
 }
 
 interface Exchange {
-  readonly type: 'topic' | 'fanout'
+  readonly type: ExchangeDeclaration['type']
   readonly alternate: string | undefined
   readonly listeners: Set<ListenOptions>
   readonly bindings: { readonly pattern: string; readonly queue: FakeQueue }[]
@@ -108,9 +109,7 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
     if (name === '') return [queues.get(routingKey)?.queue].filter((queue) => queue !== undefined)
     const exchange = exchanges.get(name)
     if (exchange === undefined) throw new Error(`no exchange ${name}`)
-    const matching = exchange.bindings.filter(
-      ({ pattern }) => exchange.type === 'fanout' || matchesTopic(pattern, routingKey),
-    )
+    const matching = exchange.bindings.filter(({ pattern }) => matches(exchange.type, pattern, routingKey))
     if (matching.length > 0) return [...new Set(matching.map(({ queue }) => queue))]
     return exchange.alternate === undefined ? [] : route(exchange.alternate, routingKey)
   }
@@ -132,9 +131,7 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
   /** Tells those who listen. Like a queue, they take a message: for `mandatory`, it has arrived. */
   const tell = (message: OutgoingMessage): number => {
     const { type = 'topic', listeners = new Set<ListenOptions>() } = exchanges.get(message.exchange) ?? {}
-    const hearing = [...listeners].filter(
-      ({ pattern = '#' }) => type === 'fanout' || matchesTopic(pattern, message.routingKey),
-    )
+    const hearing = [...listeners].filter(({ pattern = '#' }) => matches(type, pattern, message.routingKey))
     for (const { onMessage } of hearing) onMessage({ messageId: undefined, ...message })
     return hearing.length
   }
@@ -263,6 +260,17 @@ export function createFakeBroker({ topology = createTopology() }: { readonly top
     },
   }
   return broker
+}
+
+function matches(type: ExchangeDeclaration['type'], pattern: string, routingKey: string): boolean {
+  switch (type) {
+    case 'fanout':
+      return true
+    case 'direct':
+      return pattern === routingKey
+    case 'topic':
+      return matchesTopic(pattern, routingKey)
+  }
 }
 
 /** `*` is one word, `#` any number of words, as in AMQP topics. */

@@ -1,0 +1,132 @@
+import { setImmediate } from 'node:timers/promises'
+
+import { type JsonObject, taskId, type TaskMessage } from '@blockmill/core'
+import { describe, expect, it } from 'vitest'
+
+import { createRecordingBroker, type RecordingBroker } from '../../test/recording-broker.ts'
+import { publishTasks } from './publish-tasks.ts'
+
+function message(blocks: readonly number[], args: JsonObject = {}, head: Partial<TaskMessage> = {}): TaskMessage {
+  return {
+    v: 1,
+    chain: 'dev',
+    task: 'snapshot',
+    queue: 'default',
+    lane: 'normal',
+    priority: 10,
+    attempt: 1,
+    postpones: 0,
+    maxAttempts: 3,
+    scheduledAt: '2026-01-02T03:04:05.678Z',
+    cause: 'live',
+    items: blocks.map((number) => ({
+      id: taskId({ chain: 'dev', task: 'snapshot', args, block: { number } }),
+      block: { number },
+      args,
+    })),
+    ...head,
+  }
+}
+
+const live = (count: number, args?: JsonObject) =>
+  Array.from({ length: count }, (_, index) => message([index + 1], args))
+
+async function publish(messages: readonly TaskMessage[]): Promise<RecordingBroker> {
+  const broker = createRecordingBroker()
+  await broker.declare(broker.topology.work('default'))
+  await publishTasks(broker, messages)
+  return broker
+}
+
+const sizes = (messages: readonly TaskMessage[]) => messages.map(({ items }) => items.length)
+/** The exchanges that messages went to, each run of one as one. */
+const exchanges = ({ published }: RecordingBroker) =>
+  published
+    .map(({ exchange }) => exchange.replace('blockmill.', ''))
+    .filter((name, index, all) => name !== all[index - 1])
+
+describe('publishTasks', () => {
+  it('sends one message to its work queue and to the monitor at once', async () => {
+    const only = message([7])
+    const broker = await publish([only])
+    expect(broker.messages).toEqual([only])
+    expect(broker.announcements).toEqual([])
+    expect(exchanges(broker)).toEqual(['tasks'])
+    expect(broker.ready(broker.topology.monitorQueue)).toHaveLength(1)
+  })
+
+  it('sends each of several to its work queue, and tells the monitor of all in one message before', async () => {
+    const messages = live(3)
+    const broker = await publish(messages)
+    expect(broker.messages).toEqual(messages)
+    expect(broker.announcements).toEqual([message([1, 2, 3])])
+    expect(exchanges(broker)).toEqual(['events', 'work'])
+    expect(broker.ready(broker.topology.workQueue('default', 'normal'))).toHaveLength(3)
+    expect(broker.ready(broker.topology.monitorQueue)).toHaveLength(1)
+    expect(broker.published[0]).toMatchObject({
+      routingKey: 'event.scheduled',
+      type: 'blockmill.task.v1',
+      messageId: messages[0]?.items[0]?.id,
+    })
+  })
+
+  it('announces at most 100 tasks at a time, and one that is left over goes with its copy', async () => {
+    const broker = await publish(live(201))
+    expect(sizes(broker.announcements)).toEqual([100, 100])
+    expect(broker.messages).toHaveLength(201)
+    expect(exchanges(broker)).toEqual(['events', 'work', 'events', 'work', 'tasks'])
+  })
+
+  it('counts the tasks of chunks, and sends a chunk that fills an announcement with its copy', async () => {
+    const chunk = (from: number, size: number) => message(Array.from({ length: size }, (_, index) => from + index))
+    const broker = await publish([chunk(1, 40), chunk(41, 40), chunk(81, 40), chunk(121, 100)])
+    expect(sizes(broker.announcements)).toEqual([80])
+    expect(exchanges(broker)).toEqual(['events', 'work', 'tasks'])
+    expect(sizes(broker.messages)).toEqual([40, 40, 40, 100])
+  })
+
+  it('announces no more than 64 KiB', async () => {
+    const args = { text: 'x'.repeat(20_000) }
+    const broker = await publish(live(7, args))
+    expect(sizes(broker.announcements)).toEqual([3, 3])
+    expect(broker.messages).toHaveLength(7)
+    expect(exchanges(await publish(live(2, { text: 'x'.repeat(40_000) })))).toEqual(['tasks'])
+  })
+
+  it.each<[string, Partial<TaskMessage>]>([
+    ['another generation', { generation: 5 }],
+    ['another queue', { queue: 'other' }],
+    ['another lane', { lane: 'low' }],
+    ['another task', { task: 'other' }],
+    ['another number of attempts', { maxAttempts: 4 }],
+    ['another time', { scheduledAt: '2026-01-02T03:04:05.679Z' }],
+  ])('announces what differs by itself: %s', async (_, head) => {
+    const broker = await publish([...live(2), message([3], {}, head), message([4], {}, head), message([5])])
+    expect(broker.announcements).toEqual([message([1, 2]), message([3, 4], {}, head)])
+    expect(broker.messages).toHaveLength(5)
+  })
+
+  it('publishes nothing when one of them is too large', async () => {
+    const huge = message([9], { text: 'x'.repeat(1_100_000) })
+    const broker = createRecordingBroker()
+    await expect(publishTasks(broker, [...live(3), huge])).rejects.toMatchObject({ code: 'MESSAGE_TOO_LARGE' })
+    expect(broker.published).toEqual([])
+  })
+
+  it('fails when the announcement is not confirmed, whatever becomes of the tasks', async () => {
+    const broker = createRecordingBroker()
+    broker.failNext(1, new Error('refused'))
+    await expect(publishTasks(broker, live(3))).rejects.toThrow()
+  })
+
+  it('resolves only when all are confirmed', async () => {
+    const broker = createRecordingBroker()
+    broker.confirm(false)
+    const publishing = publishTasks(broker, live(2))
+    const first = await Promise.race([publishing.then(() => 'resolved'), setImmediate('waits')])
+    expect(first).toBe('waits')
+    expect([broker.announcements.length, broker.messages.length]).toEqual([1, 2])
+    broker.confirm(true)
+    await publishing
+  })
+})
