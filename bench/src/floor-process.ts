@@ -52,7 +52,7 @@ async function count(): Promise<void> {
   await channel.consume(topology.monitorQueue, (message) => {
     if (message === null) return
     messages += 1
-    if (message.fields.exchange === topology.exchanges.events) {
+    if (message.fields.routingKey === topology.eventKey('batch')) {
       const { events } = JSON.parse(message.content.toString()) as { events: unknown[] }
       outcomes += events.length
     }

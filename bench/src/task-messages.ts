@@ -1,7 +1,7 @@
 import { DEFAULT_PRIORITY, laneOf, taskId, type TaskMessage } from '@blockmill/core'
 
-/** The message of a task for one block, as a scheduler publishes it. */
-export function taskMessage(task: string, number: number): TaskMessage {
+/** The message of a task for one block, or for each of several, as a scheduler publishes it. */
+export function taskMessage(task: string, number: number, last: number = number): TaskMessage {
   return {
     v: 1,
     chain: 'bench',
@@ -14,6 +14,9 @@ export function taskMessage(task: string, number: number): TaskMessage {
     maxAttempts: 3,
     scheduledAt: new Date().toISOString(),
     cause: 'live',
-    items: [{ id: taskId({ chain: 'bench', task, args: {}, block: { number } }), block: { number }, args: {} }],
+    items: Array.from({ length: last - number + 1 }, (_, index) => {
+      const block = { number: number + index }
+      return { id: taskId({ chain: 'bench', task, args: {}, block }), block, args: {} }
+    }),
   }
 }
