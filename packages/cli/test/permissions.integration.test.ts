@@ -25,6 +25,7 @@ import { createWorker } from '@blockmill/worker'
 import { type Channel, type ChannelModel, connect } from 'amqplib'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 
+import { brokerPermissions } from '../src/permissions/broker-permissions.ts'
 import { DATABASE_TABLES } from '../src/permissions/database-privileges.ts'
 import type { ServiceRole as Role } from '../src/permissions/service-role.ts'
 import { runHere } from './run-here.ts'
@@ -133,6 +134,25 @@ withManagement('blockmill setup-permissions', () => {
     await databaseAs('monitor').query('select 1')
     await expect(databaseAs('monitor').query('delete from blockmill.scheduler_lease')).rejects.toThrow('denied')
     expect(await tryAs('worker', (channel) => channel.get(topology.monitorQueue))).toContain('ACCESS_REFUSED')
+  })
+
+  it('leaves no binding out in silence that an account of an older version may not make', async () => {
+    const path = `/permissions/${vhost}/${namespace}_scheduler`
+    const { write, read, configure } = brokerPermissions(topology).scheduler
+    const older = { configure, write, read: read.replace(String.raw`|${namespace}\.work|`, '|') }
+    expect(older.read).not.toBe(read)
+    await callManagement(managementUrl, 'PUT', path, older)
+    try {
+      const broker = await brokerAs('scheduler')
+      await expect(broker.declare(topology.work('upgraded'))).rejects.toMatchObject({
+        code: 'BROKER_REFUSED',
+        message: expect.stringContaining(
+          `may not declare the binding of queue "${namespace}.work.upgraded.high" to exchange "${namespace}.work"`,
+        ) as string,
+      })
+    } finally {
+      await callManagement(managementUrl, 'PUT', path, { configure, write, read })
+    }
   })
 
   it('only shows what it would do with --dry-run', async () => {

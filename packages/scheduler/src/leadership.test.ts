@@ -262,9 +262,12 @@ describe('coverage', () => {
     expect(broker.blocks('a')).toEqual([100, 101])
   })
 
-  it('does not contain blocks whose messages the broker refused; they are published again', async () => {
+  it.each([
+    ['whose messages', 'work'],
+    ['whose announcement', 'events'],
+  ] as const)('does not contain blocks %s the broker refused; they are published again', async (_, exchange) => {
     const { broker, chain, look, store } = await leading({ tasks: [task('a')] })
-    broker.failNext(1, new RetryableError('BROKER_PUBLISH_FAILED', 'rejected'))
+    broker.failNext(1, new RetryableError('BROKER_PUBLISH_FAILED', 'rejected'), broker.topology.exchanges[exchange])
     chain.advanceTo(102)
     await look()
     expect(store.of('a')?.evaluated).toEqual([{ from: 100, to: 100 }])

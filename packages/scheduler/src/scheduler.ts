@@ -53,7 +53,10 @@ export interface SchedulerConfig extends ReconcilerConfig {
   readonly maxAttempts?: number
   /** Blocks that are not at the head wait while the lane of their queue holds this many messages. Default 10,000. */
   readonly queueWindow?: number
-  /** Blocks looked back at and back-filled wait while more messages than this wait for the monitor. Default 200,000. */
+  /**
+   * Blocks looked back at and back-filled wait while more messages than this wait for the monitor. Most tell of tens of tasks.
+   * Default 10,000.
+   */
   readonly monitorLimit?: number
   /** Most blocks below the head whose hashes are kept, to find out which a reorganisation has replaced. Default 10,000. */
   readonly reorgWindow?: number
@@ -130,7 +133,7 @@ export class Scheduler {
     this.#pressure = createQueuePressure({
       broker,
       window: config.queueWindow ?? 10_000,
-      monitorLimit: config.monitorLimit ?? 200_000,
+      monitorLimit: config.monitorLimit ?? 10_000,
       onMonitorBehind: (isBehind, messages) => this.#monitorIsBehind(isBehind, messages),
     })
     this.#watcher = new HeadWatcher({

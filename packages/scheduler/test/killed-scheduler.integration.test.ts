@@ -13,13 +13,30 @@ import { expect, it, onTestFinished } from 'vitest'
 
 import { createCoverageStore } from '../src/coverage/coverage-store.ts'
 import { createSql } from '../src/sql.ts'
-import { DOOM_POINTS, DOOMED_CHAIN, DOOMED_HEAD, type DoomedSettings, FILLED } from './fixtures/doomed-settings.ts'
+import {
+  DOOM_POINTS,
+  type DoomPoint,
+  DOOMED_CHAIN,
+  DOOMED_HEAD,
+  type DoomedSettings,
+  FILLED,
+} from './fixtures/doomed-settings.ts'
 import { endOf, startDoomedScheduler } from './doomed-process.ts'
 import { migratedDatabase, open } from './migrated-database.ts'
 
 const amqp = testBroker()
 const postgres = migratedDatabase()
 const topology = createTopology({ namespace: amqp.namespace })
+
+/** The first message, and one in the middle of a step; announcements are few, and the written ranges are the same for both. */
+const AFTER: Readonly<Record<DoomPoint, readonly number[]>> = {
+  'before-publish': [1, 700],
+  published: [1, 700],
+  announced: [1, 7],
+  confirmed: [1, 700],
+  writing: [1],
+  written: [1],
+}
 
 const startScheduler = (settings: Partial<DoomedSettings> = {}) =>
   startDoomedScheduler({ ...settings, brokerUrl: amqp.url, databaseUrl: postgres.url, namespace: amqp.namespace })
@@ -36,27 +53,35 @@ it('schedules every block under one id, wherever a scheduler is killed', async (
     await observer.stop()
     await database.close()
   })
-  const messages: TaskMessage[] = []
   await observer.start()
-  await observer.consume({
-    queue: topology.monitorQueue,
-    prefetch: 1_000,
-    onDelivery(delivery) {
-      messages.push(taskMessageCodec.decode(delivery.body))
-      delivery.ack()
-    },
-  })
+  const collect = async (...queues: readonly string[]): Promise<TaskMessage[]> => {
+    const messages: TaskMessage[] = []
+    for (const queue of queues) {
+      await observer.consume({
+        queue,
+        prefetch: 1_000,
+        onDelivery(delivery) {
+          messages.push(taskMessageCodec.decode(delivery.body))
+          delivery.ack()
+        },
+      })
+    }
+    return messages
+  }
+  await observer.declare(topology.work('default'))
+  await observer.declare(topology.work(FILLED))
+  const told = await collect(topology.monitorQueue)
+  const published = await collect(topology.workQueue('default', 'normal'), topology.workQueue(FILLED, 'low'))
 
   const killedAt = async (settings: Partial<DoomedSettings>): Promise<void> => {
     expect({ ...settings, end: await endOf(startScheduler(settings)) }).toEqual({ ...settings, end: 'SIGKILL' })
   }
   for (const point of DOOM_POINTS) {
-    // The first message, and one in the middle of a step; the written ranges are the same for both.
-    for (const after of point === 'writing' || point === 'written' ? [1] : [1, 700]) {
+    for (const after of AFTER[point]) {
       await killedAt({ during: 'live', point, after })
     }
   }
-  await waitFor(() => messages.length > 0, { describe: 'the first messages' })
+  await waitFor(() => told.length > 0 && published.length > 0, { describe: 'the first messages' })
 
   const filled = {
     chain: DOOMED_CHAIN,
@@ -88,7 +113,7 @@ it('schedules every block under one id, wherever a scheduler is killed', async (
     { describe: 'every block to be evaluated for every task', timeoutMs: 60_000 },
   )
 
-  const idsByBlock = () => {
+  const idsByBlock = (messages: readonly TaskMessage[]) => {
     const all = new Map<string, Set<string>>()
     for (const { task, items } of messages) {
       for (const { id, block } of items) {
@@ -109,7 +134,9 @@ it('schedules every block under one id, wherever a scheduler is killed', async (
     ...due('seventh', (block) => block % 7 === 0),
   ]
   // Coverage is written when the broker has the messages, and they may arrive later.
-  await waitFor(() => idsByBlock().size >= expected.length, { describe: 'all messages to arrive' })
-  expect([...idsByBlock().keys()].sort()).toEqual(expected.sort())
-  expect([...idsByBlock()].filter(([, ids]) => ids.size !== 1)).toEqual([])
+  for (const messages of [published, told]) {
+    await waitFor(() => idsByBlock(messages).size >= expected.length, { describe: 'all messages to arrive' })
+    expect([...idsByBlock(messages).keys()].sort()).toEqual(expected.sort())
+    expect([...idsByBlock(messages)].filter(([, ids]) => ids.size !== 1)).toEqual([])
+  }
 }, 300_000)

@@ -48,7 +48,7 @@ export async function lead({
   start = 'resume',
   token = 1,
   queueWindow = 10_000,
-  monitorLimit = 200_000,
+  monitorLimit = 10_000,
   logger = createSilentLogger(),
   access,
   reconciler,

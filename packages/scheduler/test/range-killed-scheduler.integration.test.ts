@@ -14,6 +14,7 @@ const DEATHS = [
   { point: 'published', after: 10 },
   { point: 'writing', after: 1 },
   { point: 'confirmed', after: 10 },
+  { point: 'announced', after: 1 },
   { point: 'written', after: 2 },
   { point: 'writing', after: 3 },
   { point: 'written', after: 3 },

@@ -22,10 +22,10 @@ export interface RecordingBroker extends FakeBroker {
   readonly orders: readonly ControlMessage[]
   /** Blocks of the messages of one task, in that order. */
   blocks(task: string): number[]
-  /** With `false`, messages are no longer confirmed until it is `true` again. */
-  confirm(enabled: boolean): void
-  /** Makes the next publishes fail. */
-  failNext(times: number, error: Error): void
+  /** With `false`, messages are no longer confirmed until it is `true` again: all, or those to one exchange. */
+  confirm(enabled: boolean, exchange?: string): void
+  /** Makes the next publishes of tasks fail: all, or those to one exchange. */
+  failNext(times: number, error: Error, exchange?: string): void
   /** What `depth` answers from now on: of this queue, or of all of which nothing else is said. */
   setDepth(messages: number, queue?: string): void
   /** How often `depth` was asked. */
@@ -39,35 +39,31 @@ export function createRecordingBroker(): RecordingBroker {
   const announced = new Set<string>()
   const events: TaskEvent[] = []
   const orders: ControlMessage[] = []
-  let confirms = Promise.withResolvers<void>()
-  confirms.resolve()
-  let failures: { left: number; error: Error } | undefined
+  const withheld = new Map<string | undefined, PromiseWithResolvers<void>>()
+  let failures: { left: number; error: Error; exchange: string | undefined } | undefined
   const depths = new Map<string | undefined, number>()
   let depthRequests = 0
 
   // Declared as soon as the test lets go of the event loop, and so before anything is published.
   void broker.declare(broker.topology.base())
   broker.onPublish = ({ exchange, body, type }) => {
-    if (type !== TASK_MESSAGE_TYPE) {
-      if (type === EVENT_MESSAGE_TYPE) events.push(...eventMessageCodec.decode(body).events)
-      if (type === CONTROL_MESSAGE_TYPE) orders.push(controlMessageCodec.decode(body))
-      return confirms.promise
-    }
-    if (failures !== undefined && failures.left > 0) {
-      failures.left -= 1
-      return failures.error
-    }
+    const confirmed = (withheld.get(exchange) ?? withheld.get(undefined))?.promise
+    if (type === EVENT_MESSAGE_TYPE) events.push(...eventMessageCodec.decode(body).events)
+    if (type === CONTROL_MESSAGE_TYPE) orders.push(controlMessageCodec.decode(body))
+    if (type !== TASK_MESSAGE_TYPE) return confirmed
     const message = taskMessageCodec.decode(body)
-    if (exchange === broker.topology.exchanges.events) {
-      announcements.push(message)
-      for (const { id } of message.items) announced.add(id)
-      return confirms.promise
-    }
+    const isAnnouncement = exchange === broker.topology.exchanges.events
+    if (isAnnouncement) for (const { id } of message.items) announced.add(id)
     if (exchange === broker.topology.exchanges.work && !message.items.every(({ id }) => announced.has(id))) {
       return new Error('a task went past the monitor before it was announced')
     }
-    messages.push(message)
-    return confirms.promise
+    if (failures !== undefined && failures.left > 0 && (failures.exchange ?? exchange) === exchange) {
+      failures.left -= 1
+      return failures.error
+    }
+    const kept = isAnnouncement ? announcements : messages
+    kept.push(message)
+    return confirmed
   }
 
   const recording = Object.assign(broker, {
@@ -84,12 +80,13 @@ export function createRecordingBroker(): RecordingBroker {
       messages
         .filter((message) => message.task === task)
         .flatMap(({ items }) => items.map(({ block }) => block?.number ?? -1)),
-    confirm(enabled: boolean) {
-      if (enabled) confirms.resolve()
-      else confirms = Promise.withResolvers()
+    confirm(enabled: boolean, exchange?: string) {
+      withheld.get(exchange)?.resolve()
+      if (enabled) withheld.delete(exchange)
+      else withheld.set(exchange, Promise.withResolvers())
     },
-    failNext(times: number, error: Error) {
-      failures = { left: times, error }
+    failNext(times: number, error: Error, exchange?: string) {
+      failures = { left: times, error, exchange }
     },
     setDepth(depth: number, queue?: string) {
       depths.set(queue, depth)

@@ -27,22 +27,28 @@ const blocks = (from: number, to: number) => Array.from({ length: to - from + 1 
 
 let database: ReturnType<typeof open>
 let observer: Broker
+/** What the monitor was told, and what workers of the default queue would get. */
 let messages: TaskMessage[] = []
+let published: TaskMessage[] = []
 
 beforeAll(async () => {
   database = open(postgres.url)
   observer = brokerClient(amqp.url, amqp.namespace, createSilentLogger(), 'observer')
   await observer.start()
-  await observer.consume({
-    queue: topology.monitorQueue,
-    prefetch: 1_000,
-    onDelivery(delivery) {
-      const message = taskMessageCodec.decode(delivery.body)
-      // Not what comes late of an earlier test.
-      if (message.chain === chainName) messages.push(message)
-      delivery.ack()
-    },
-  })
+  const collect = (queue: string, take: (message: TaskMessage) => void) =>
+    observer.consume({
+      queue,
+      prefetch: 1_000,
+      onDelivery(delivery) {
+        const message = taskMessageCodec.decode(delivery.body)
+        // Not what comes late of an earlier test.
+        if (message.chain === chainName) take(message)
+        delivery.ack()
+      },
+    })
+  await observer.declare(topology.work('default'))
+  await collect(topology.monitorQueue, (message) => messages.push(message))
+  await collect(topology.workQueue('default', 'normal'), (message) => published.push(message))
 })
 afterAll(async () => {
   await observer.stop()
@@ -53,6 +59,7 @@ let chainName = ''
 let names = 0
 beforeEach(() => {
   messages = []
+  published = []
   chainName = `chain-${(names += 1)}`
 })
 
@@ -76,8 +83,9 @@ async function start(options: StartOptions) {
 
 const coverage = () => createCoverageStore({ sql: createSql(database), chain: chainName }).load()
 const evaluated = async (name: string) => (await coverage()).find((one) => one.task === name)?.evaluated
-const scheduled = (name: string) =>
-  messages.flatMap((message) => (message.task === name ? message.items : [])).map(({ block }) => block?.number)
+const blocksOf = (all: readonly TaskMessage[], name: string) =>
+  all.flatMap((message) => (message.task === name ? message.items : [])).map(({ block }) => block?.number)
+const scheduled = (name: string) => blocksOf(messages, name)
 
 const idsOf = () => messages.flatMap(({ items }) => items.map(({ id }) => id))
 
@@ -91,11 +99,18 @@ async function hasScheduled(name: string, numbers: readonly number[]): Promise<v
   expect(scheduled(name)).toEqual(numbers)
 }
 
+/** The same of tasks of the default queue, which workers get in that order. */
+async function hasPublished(name: string, numbers: readonly number[]): Promise<void> {
+  await hasScheduled(name, numbers)
+  await waitFor(() => blocksOf(published, name).length >= numbers.length, { describe: `${numbers.length} messages` })
+  expect(blocksOf(published, name)).toEqual(numbers)
+}
+
 describe('a scheduler on a real broker and database', () => {
   it('schedules the start block, the head, and every block in between', async () => {
     await start({ tasks: [task('a')], chain: createScriptedChain({ head: 103 }), config: { start: 100 } })
     await covered('a', 100, 103)
-    await hasScheduled('a', [100, 101, 102, 103])
+    await hasPublished('a', [100, 101, 102, 103])
   })
 
   it('follows jumps of the head in order, also when no hint of them arrives', async () => {
@@ -106,7 +121,7 @@ describe('a scheduler on a real broker and database', () => {
       chain.advanceTo(head)
       await covered('a', 90, head)
     }
-    await hasScheduled('a', blocks(90, 112))
+    await hasPublished('a', blocks(90, 112))
   })
 
   it('ignores a head that is lower than one seen before', async () => {
@@ -133,7 +148,7 @@ describe('a scheduler on a real broker and database', () => {
     await start({ tasks: [task('a'), task('b')], chain })
     await covered('a', 100, 130)
     await covered('b', 130, 130)
-    await hasScheduled('a', blocks(100, 130))
+    await hasPublished('a', blocks(100, 130))
   })
 
   it('takes a head that is 20,000 blocks ahead, with one range of coverage', async () => {
@@ -145,8 +160,8 @@ describe('a scheduler on a real broker and database', () => {
     })
     await covered('a', 1, 20_000)
     await covered('b', 1, 20_000)
-    await hasScheduled('a', blocks(1, 20_000))
-    await hasScheduled(
+    await hasPublished('a', blocks(1, 20_000))
+    await hasPublished(
       'b',
       blocks(1, 200).map((number) => number * 100),
     )

@@ -28,20 +28,28 @@ export function declarationKey(declaration: Declaration): string {
 }
 
 /**
- * Declares on a channel of its own, since a refusal closes the channel. What this user may not declare must be there already,
- * declared by somebody who may: then all of them are only looked for. Bindings cannot be, and are taken for granted.
+ * Declares on a channel of its own, since a refusal closes the channel. Exchanges and queues that this user may not declare must
+ * be there already, declared by somebody who may: then all of them are only looked for. Bindings cannot be, and are taken for
+ * granted. Who may declare the queues must also be allowed to bind them: a binding that is missing would lose messages.
  *
  * @throws ConfigurationError `BROKER_TOPOLOGY_MISMATCH` or `BROKER_REFUSED`; RetryableError `BROKER_UNREACHABLE` for other
  * refusals; the library's error when the connection ends.
  */
 export async function declareOn(connection: ChannelModel, declarations: Iterable<Declaration>): Promise<void> {
   const all = [...declarations]
+  const bindings = all.filter(({ kind }) => kind === 'binding')
+  const ends = all.filter(({ kind }) => kind !== 'binding')
+  let areEndsDeclared = false
   try {
-    await onOwnChannel(connection, (channel) => declareAll(channel, all))
+    await onOwnChannel(connection, async (channel) => {
+      await declareAll(channel, ends)
+      areEndsDeclared = true
+      await declareAll(channel, bindings)
+    })
   } catch (error) {
-    if (!isForbidden(error)) throw error
+    if (areEndsDeclared || !isForbidden(error)) throw error
     try {
-      await onOwnChannel(connection, (channel) => checkAll(channel, all))
+      await onOwnChannel(connection, (channel) => checkAll(channel, ends))
     } catch (missing) {
       throw replyCode(missing) === REPLY_CODES.notFound ? error : missing
     }

@@ -18,9 +18,13 @@ function matches(pattern: readonly string[], key: readonly string[]): boolean {
 }
 
 function route(declarations: readonly Declarations[], exchange: string, key: string): string[] {
+  const declared = declarations.flatMap(({ exchanges }) => exchanges).find(({ name: one }) => one === exchange)
   return declarations
     .flatMap(({ bindings }) => bindings)
-    .filter((binding) => binding.exchange === exchange && matches(binding.pattern.split('.'), key.split('.')))
+    .filter((binding) => binding.exchange === exchange)
+    .filter(({ pattern }) =>
+      declared?.type === 'topic' ? matches(pattern.split('.'), key.split('.')) : pattern === key,
+    )
     .map(({ queue }) => queue)
 }
 
@@ -67,6 +71,16 @@ describe('createTopology', () => {
     expect(topology.rateQueue({ kind: 'queue', name: 'a' }, { limit: 1, perMs: 10 })).toBe(
       'blockmill.rate.queue.a.1-10',
     )
+  })
+
+  it('parks what finds no work queue, past the monitor and after a delay', () => {
+    const topology = createTopology()
+    const { work, redeliver, parked } = topology.exchanges
+    const keeping = topology.base().exchanges.filter(({ arguments: args }) => args?.['alternate-exchange'] === parked)
+    expect(keeping.map(({ name: one, type }) => [one, type])).toEqual([
+      [work, 'direct'],
+      [redeliver, 'topic'],
+    ])
   })
 
   it('routes a task to its own work queue and the monitor, and nowhere else', () => {

@@ -31,8 +31,8 @@ export function createClient({ broker, database, ...ports }: ClientOptions): Cli
 }
 
 /**
- * @internal Publishes a task message where the scheduler publishes its own, so that the monitor records it as scheduled. One
- * that may not start yet goes there as well: the worker that receives it sends it round through the delay queues.
+ * @internal Publishes a task message to its work queue and to the monitor, which records it as scheduled. One that may not
+ * start yet goes there as well: the worker that receives it sends it round through the delay queues.
  */
 export function createTaskPublish(broker: PublishingBroker) {
   const { topology } = broker

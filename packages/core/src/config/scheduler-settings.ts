@@ -70,7 +70,7 @@ export const schedulerSettings = defineSettings({
   monitorLimit: setting.integer({
     key: 'BLOCKMILL_MONITOR_LIMIT',
     description: 'lookback and back-fill wait while more messages than this wait for the monitor',
-    default: 200_000,
+    default: 10_000,
     min: 1,
     max: 100_000_000,
   }),

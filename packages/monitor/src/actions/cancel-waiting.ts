@@ -17,14 +17,15 @@ export interface PurgedQueue {
 
 export interface CancelWaitingPorts extends TaskActionPorts {
   readonly broker: NonNullable<TaskActionPorts['broker']> & Pick<Broker, 'depth'>
-  /** From when the monitor's queue is empty until what it held is on record. Default 1 s. */
+  /** How long nothing new may come on record when the monitor's queue is empty, until all is. Default 5 s. */
   readonly settleMs?: number
 }
 
 const MOST = 1_000_000
 const LOOK_AGAIN_MS = 200
 const GIVE_UP_MS = 120_000
-const SETTLE_MS = 1_000
+/** Monitors hold messages that the broker no longer counts: up to a hundred thousand tasks, which take seconds to write. */
+const SETTLE_MS = 5_000
 
 /** How many tasks are on record as waiting in a queue. */
 export function countWaiting(query: Query, purged: PurgedQueue): Promise<number> {
@@ -36,7 +37,7 @@ export function countWaiting(query: Query, purged: PurgedQueue): Promise<number>
  *
  * Those that are due have no message any more: no worker will report their end, so it is recorded here. Those that wait in a
  * delay queue have one, and end when a worker gets it, like all that is cancelled. What was dropped may not be on record yet, so
- * the record is looked through once more when the monitor has read its queue.
+ * the record is looked through again when the monitor has read its queue, until a look finds nothing new.
  *
  * @returns a step for each batch.
  * @throws RetryableError `BROKER_UNREACHABLE` when the monitor has not read its queue after two minutes, `BROKER_PUBLISH_FAILED`;
@@ -46,16 +47,18 @@ export async function* cancelWaiting(ports: CancelWaitingPorts, purged: PurgedQu
   const { database, settleMs = SETTLE_MS } = ports
   const called = new Set<string>()
   const giveUpAt = performance.now() + GIVE_UP_MS
-  for (let isLast = false; ;) {
+  for (let hasRead = false; ;) {
+    let isAnyNew = false
     for await (const ids of tasksByFilter(database.query, waitingIn(purged), MOST)) {
       const some = ids.filter((id) => !called.has(id))
+      isAnyNew ||= some.length > 0
       const outcomes = some.length === 0 ? [] : await cancelBatch(ports, some, purged)
       // Those that have not ended are found again.
       for (const id of await stillWaiting(database.query, some)) called.add(id)
       yield outcomes
     }
-    if (isLast) return
-    while (!(isLast = await isRecordUpToDate(ports.broker))) {
+    if (hasRead && !isAnyNew) return
+    while (!(hasRead = await isRecordUpToDate(ports.broker))) {
       if (performance.now() > giveUpAt) throw recordIsBehind()
       await delay(LOOK_AGAIN_MS)
       yield []

@@ -29,8 +29,8 @@ const MAX_TEXT = 4_000
 /**
  * What a delivery of the dead queue says. Never throws: this is where messages end that others could not read.
  *
- * @param monitorQueue the monitor's queue: a message that the monitor itself could not record has a twin in a work queue, so
- * its tasks are not dead.
+ * @param monitorQueue the monitor's queue: the tasks of a message that the monitor itself could not record went to their work
+ * queue all the same, so they are not dead.
  */
 export function readDeadLetter(
   delivery: Delivery,

@@ -9,6 +9,7 @@ import {
 
 import { failureFields } from '../failure-fields.ts'
 import { isLeaseLost } from '../lease/lease-lost.ts'
+import { laneDepth } from '../pressure/lane-depth.ts'
 import type { BackfillBacklog } from '../scheduler-metrics.ts'
 import { pause } from '../wake-up.ts'
 import { createBackfillPart } from './backfill-part.ts'
@@ -159,8 +160,7 @@ export class BackFiller {
     const known = this.#windows.get(queue)
     if (known !== undefined) return known
     const lane = broker.topology.workQueue(queue, 'low')
-    const depth = async (): Promise<number> => (await broker.depth(lane))?.messages ?? 0
-    const window = createQueueWindow({ depth, now: this.#clock })
+    const window = createQueueWindow({ depth: () => laneDepth(broker, lane), now: this.#clock })
     this.#windows.set(queue, window)
     return window
   }

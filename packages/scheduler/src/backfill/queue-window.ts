@@ -31,7 +31,7 @@ export interface QueueWindow {
    *
    * @param least not worth less: unless the lane is empty, it waits for room for this many.
    * @param most no more than this.
-   * @throws the signal's reason when it aborts; RetryableError `BROKER_UNREACHABLE`.
+   * @throws the signal's reason when it aborts; the error of `depth`.
    */
   reserve(least: number, most: number, signal: AbortSignal): Promise<Room>
   /** Holds the lane to this many tasks as long as the job is there: the smallest limit counts. */

@@ -113,20 +113,22 @@ describe('publishTasks', () => {
     expect(broker.published).toEqual([])
   })
 
-  it('fails when the announcement is not confirmed, whatever becomes of the tasks', async () => {
+  it.each(['events', 'work'] as const)('fails when only a message to %s is refused', async (exchange) => {
     const broker = createRecordingBroker()
-    broker.failNext(1, new Error('refused'))
-    await expect(publishTasks(broker, live(3))).rejects.toThrow()
+    broker.failNext(1, new Error('refused'), broker.topology.exchanges[exchange])
+    await expect(publishTasks(broker, live(3))).rejects.toThrow('refused')
+    const sent = { announcements: broker.announcements.length, messages: broker.messages.length }
+    expect(sent).toEqual(exchange === 'events' ? { announcements: 0, messages: 3 } : { announcements: 1, messages: 2 })
   })
 
-  it('resolves only when all are confirmed', async () => {
+  it.each(['events', 'work'] as const)('waits for the confirms of %s', async (exchange) => {
     const broker = createRecordingBroker()
-    broker.confirm(false)
+    const name = broker.topology.exchanges[exchange]
+    broker.confirm(false, name)
     const publishing = publishTasks(broker, live(2))
-    const first = await Promise.race([publishing.then(() => 'resolved'), setImmediate('waits')])
-    expect(first).toBe('waits')
+    expect(await Promise.race([publishing.then(() => 'resolved'), setImmediate('waits')])).toBe('waits')
     expect([broker.announcements.length, broker.messages.length]).toEqual([1, 2])
-    broker.confirm(true)
+    broker.confirm(true, name)
     await publishing
   })
 })

@@ -2,7 +2,6 @@ import {
   type Broker,
   type OutgoingMessage,
   TASK_MESSAGE_TYPE,
-  type TaskItem,
   type TaskMessage,
   taskMessageCodec,
 } from '@blockmill/core'
@@ -28,25 +27,25 @@ export async function publishTasks(
   messages: readonly TaskMessage[],
 ): Promise<void> {
   const { tasks, work, events } = topology.exchanges
-  const toWork = (exchange: string, { message, body }: Encoded): OutgoingMessage => ({
+  const taskTo = (exchange: string, { message, body }: Encoded): OutgoingMessage => ({
     exchange,
     routingKey: topology.taskKey(message.queue, message.lane),
     body,
     type: TASK_MESSAGE_TYPE,
-    messageId: idOf(message),
+    messageId: message.items[0]?.id ?? '',
   })
   const toMonitor = (message: TaskMessage): OutgoingMessage => ({
     exchange: events,
     routingKey: topology.eventKey('scheduled'),
     body: taskMessageCodec.encode(message),
     type: TASK_MESSAGE_TYPE,
-    messageId: idOf(message),
+    messageId: message.items[0]?.id ?? '',
   })
   const encoded = messages.map((message) => ({ message, body: taskMessageCodec.encode(message) }))
   const outgoing = groupsOf(encoded).flatMap(({ members }) =>
     members.length === 1
-      ? members.map((one) => toWork(tasks, one))
-      : [toMonitor(announcementOf(members)), ...members.map((one) => toWork(work, one))],
+      ? members.map((one) => taskTo(tasks, one))
+      : [toMonitor(announcementOf(members)), ...members.map((one) => taskTo(work, one))],
   )
   await Promise.all(outgoing.map((message) => publisher.publish(message)))
 }
@@ -54,10 +53,6 @@ export async function publishTasks(
 interface Encoded {
   readonly message: TaskMessage
   readonly body: Buffer
-}
-
-function idOf({ items: [first] }: TaskMessage): string {
-  return (first as TaskItem).id
 }
 
 /** Messages that are announced together. */
@@ -76,7 +71,8 @@ function groupsOf(messages: readonly Encoded[]): Group[] {
     const bytes = one.body.length + (last?.bytes ?? 0)
     if (last !== undefined && tasks <= MAX_ANNOUNCED && bytes <= MAX_ANNOUNCED_BYTES && isAlike(last, one)) {
       last.members.push(one)
-      Object.assign(last, { tasks, bytes })
+      last.tasks = tasks
+      last.bytes = bytes
     } else {
       groups.push({ members: [one], tasks: one.message.items.length, bytes: one.body.length })
     }
@@ -84,7 +80,7 @@ function groupsOf(messages: readonly Encoded[]): Group[] {
   return groups
 }
 
-/** Whether it says of its tasks what the group says of its own. */
+/** Whether it is like those of the group in everything but its tasks. */
 function isAlike({ members }: Group, { message }: Encoded): boolean {
   const [{ message: first }] = members as [Encoded]
   const keys = Object.keys(first) as (keyof TaskMessage)[]

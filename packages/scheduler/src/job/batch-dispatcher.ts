@@ -145,7 +145,8 @@ export class BatchDispatcher {
       return 0
     }
     await unlessAborted(broker.declare(broker.topology.work(terms.queue)), abandoned)
-    const messages = batches.map((batch) => batchMessage(job, terms, batch, new Date(now())))
+    const scheduledAt = new Date(now())
+    const messages = batches.map((batch) => batchMessage(job, terms, batch, scheduledAt))
     await unlessAborted(publishTasks(broker, messages), abandoned)
     await unlessAborted(store.dispatched(batches), abandoned)
     for (const message of messages) metrics.scheduled(message)

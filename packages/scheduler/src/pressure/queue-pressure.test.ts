@@ -9,12 +9,12 @@ function setUp() {
   const depths = new Map<string, number>()
   const asked: string[] = []
   const behind: [boolean, number][] = []
-  const state = { nowMs: 0, isAway: false }
+  const state = { nowMs: 0, isAway: false, gone: '' }
   const depth = async (queue: string): Promise<QueueDepth | undefined> => {
     asked.push(queue)
     if (state.isAway) throw new RetryableError('BROKER_UNREACHABLE', 'away')
-    const messages = depths.get(queue)
-    return messages === undefined ? undefined : { messages, consumers: 0 }
+    if (queue === state.gone) return undefined
+    return { messages: depths.get(queue) ?? 0, consumers: 0 }
   }
   const pressure = createQueuePressure({
     broker: { topology, depth },
@@ -27,14 +27,23 @@ function setUp() {
 }
 
 describe('createQueuePressure', () => {
-  it('calls a lane full that holds the window, and not one that holds less or does not exist', async () => {
+  it('calls a lane full that holds the window, and not one that holds less', async () => {
     const { topology, depths, pressure } = setUp()
     depths.set(topology.workQueue('a', 'low'), 100)
     depths.set(topology.workQueue('a', 'normal'), 99)
     expect(await pressure.isFull('a', 'low')).toBe(true)
     expect(await pressure.isFull('a', 'normal')).toBe(false)
-    expect(await pressure.isFull('b', 'low')).toBe(false)
     expect(await pressure.isFull('a', 'low', 101)).toBe(false)
+  })
+
+  it('says of a lane that was deleted what to do', async () => {
+    const { topology, state, pressure } = setUp()
+    state.gone = topology.workQueue('b', 'low')
+    await expect(pressure.isFull('b', 'low')).rejects.toMatchObject({
+      code: 'BROKER_PUBLISH_FAILED',
+      message:
+        'The queue "blockmill.work.b.low" was deleted from the broker, so no worker would get what is scheduled. Start a worker that serves it, or restart the scheduler: both declare it.',
+    })
   })
 
   it('asks the broker once a second for each lane that has room, however many ask', async () => {

@@ -1,5 +1,7 @@
 import type { Broker, Lane } from '@blockmill/core'
 
+import { laneDepth } from './lane-depth.ts'
+
 /** An answer of the broker counts for this long while there is room … */
 const ANSWER_LASTS_MS = 1_000
 /** … and while there is none, so that workers who empty the lane in a second do not stand idle. */
@@ -12,7 +14,7 @@ export interface QueuePressure {
    * was published since then. The newest blocks are scheduled all the same; everything else waits.
    *
    * @param window messages; the shared window when left out.
-   * @throws RetryableError `BROKER_UNREACHABLE`.
+   * @throws RetryableError `BROKER_UNREACHABLE`, `BROKER_PUBLISH_FAILED` when the lane is gone from the broker.
    */
   isFull(queue: string, lane: Lane, window?: number): Promise<boolean>
   /** Counts messages that are published to a lane, until the broker is asked for its depth again. */
@@ -51,12 +53,15 @@ export function createQueuePressure(options: QueuePressureOptions): QueuePressur
   const answers = new Map<string, Answer>()
   let wasBehind = false
 
+  const askDepth = async (queue: string): Promise<number> =>
+    queue === broker.topology.monitorQueue ? ((await broker.depth(queue))?.messages ?? 0) : laneDepth(broker, queue)
+
   const ask = (queue: string, lastsMs: number = ANSWER_LASTS_MS): Answer => {
     const known = answers.get(queue)
     if (known !== undefined && now() - (known.answeredAtMs ?? now()) < lastsMs) return known
-    const depth = broker.depth(queue).then((answered) => {
+    const depth = askDepth(queue).then((messages) => {
       answer.answeredAtMs = now()
-      return answered?.messages ?? 0
+      return messages
     })
     const answer: Answer = { depth, publishedSince: 0 }
     answers.set(queue, answer)

@@ -15,9 +15,9 @@ import {
 import { type FakeConsumer, FakeQueue, type QueuedMessage } from './fake-queue.ts'
 
 /**
- * A broker in memory, for tests of what talks to a broker: topic, direct, fanout and default exchanges, alternate exchanges, queues with
- * prefetch, requeue, length limit and message TTL, `mandatory`, and confirms that come later than the publish. Nothing is delivered
- * before something is declared, as on a real one.
+ * A broker in memory, for tests of what talks to a broker: topic, direct, fanout and default exchanges, alternate exchanges,
+ * queues with prefetch, requeue, length limit and message TTL, `mandatory`, and confirms that come later than the publish.
+ * Nothing is delivered before something is declared, as on a real one.
  */
 export interface FakeBroker extends Broker {
   /** Every message that was confirmed, in order. */
