@@ -10,7 +10,7 @@ import { measureTracked } from './tracked.ts'
 
 const BAR_RATIO = 0.9
 /** Each measured so often, in turns. */
-const ROUNDS = 3
+const ROUNDS = 5
 /** A statement that fills the record may take minutes. */
 const FILL_TIMEOUT_MS = 20 * 60_000
 
