@@ -76,7 +76,7 @@ export const queues = dashboard({
         title: 'Waiting for the monitor',
         description: 'Messages in its queue. Lookback and back-fill pause when there are too many.',
         queries: [['max(blockmill_queue_messages{queue!~".*[.](dead|parked)"})', 'messages']],
-        limits: [50_000, 200_000],
+        limits: [5_000, 10_000],
       }),
       stat({
         title: 'Record is late by',

@@ -11,6 +11,7 @@ import {
 import { testBroker } from '@blockmill/testkit/vitest'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
+import { cancelWaiting } from '../src/actions/cancel-waiting.ts'
 import { moveMessages } from '../src/actions/move-messages.ts'
 import { eventBase, eventMessage, idOfBlock, type Message, taskMessage } from './message-arbitraries.ts'
 import { testApi } from './test-api.ts'
@@ -231,11 +232,31 @@ describe('POST /api/v1/queues/:name/purge?cancel=true', () => {
     const { body } = await call('POST', '/queues/purged/purge?lane=normal&cancel=true')
     expect(body.operation.total).toBe(0)
     expect((await call('GET', `/operations/${body.operation.id}`)).body.state).toBe('running')
-    // On record before the queue of the monitor is empty: what comes later is not waited for.
     await record(message)
     await take(topology.monitorQueue, 1)
     expect(await ended(body.operation)).toMatchObject({ state: 'completed', done: 1 })
     expect(await call('GET', `/tasks/${idOfBlock(3_000)}`)).toMatchObject({ body: { status: 'cancelled' } })
+  })
+
+  it('looks again as long as something comes on record that the monitor held', async () => {
+    const held = [3_100, 3_101, 3_102]
+    const heldIds = new Set(held.map(idOfBlock))
+    const ports = { database: api.database, broker, now, by: 'test', settleMs: 400 }
+    const cancelled: string[] = []
+    let recorded = 0
+    for await (const outcomes of cancelWaiting(ports, { queue: 'purged', requestedAt: now() })) {
+      // Not those that earlier tests have left.
+      cancelled.push(...outcomes.map(({ id }) => id).filter((id) => heldIds.has(id)))
+      // Between two looks, each only when the one before was found.
+      const next = held[recorded]
+      if (outcomes.length > 0 || next === undefined || cancelled.length < recorded) continue
+      await record(taskMessage([next], { queue: 'purged' }))
+      recorded += 1
+    }
+    expect(cancelled).toEqual([...heldIds])
+    for (const block of held) {
+      expect(await call('GET', `/tasks/${idOfBlock(block)}`)).toMatchObject({ body: { status: 'cancelled' } })
+    }
   })
 
   it('refuses what is neither true nor false, and a queue that there is not', async () => {

@@ -81,9 +81,15 @@ export function createRecordingBroker(): RecordingBroker {
         .filter((message) => message.task === task)
         .flatMap(({ items }) => items.map(({ block }) => block?.number ?? -1)),
     confirm(enabled: boolean, exchange?: string) {
-      withheld.get(exchange)?.resolve()
-      if (enabled) withheld.delete(exchange)
-      else withheld.set(exchange, Promise.withResolvers())
+      if (!enabled) {
+        withheld.set(exchange, withheld.get(exchange) ?? Promise.withResolvers())
+        return
+      }
+      for (const [key, confirmed] of withheld) {
+        if (exchange !== undefined && key !== exchange) continue
+        withheld.delete(key)
+        confirmed.resolve()
+      }
     },
     failNext(times: number, error: Error, exchange?: string) {
       failures = { left: times, error, exchange }

@@ -35,16 +35,19 @@ export async function assertTopology(
   topology: Topology,
   { queues = [DEFAULT_QUEUE] }: AssertTopologyOptions = {},
 ): Promise<void> {
-  const declarations = [topology.base(), ...queues.map((queue) => topology.work(queue))].flatMap(listDeclarations)
+  const parts = [topology.base(), ...queues.map((queue) => topology.work(queue))].map(listDeclarations)
   if (typeof target === 'string') {
-    await withConnection(target, (connection) => declareOn(connection, declarations))
+    await withConnection(target, async (connection) => {
+      // One by one: who may not declare the exchanges may still be one who declares work queues.
+      for (const declarations of parts) await declareOn(connection, declarations)
+    })
     return
   }
   // A refusal is thrown by the operation that caused it; without a listener the event would end the connection.
   const ignore = (): void => {}
   target.on('error', ignore)
   try {
-    await declareAll(target, declarations)
+    await declareAll(target, parts.flat())
   } finally {
     target.off('error', ignore)
   }

@@ -17,15 +17,15 @@ export interface PurgedQueue {
 
 export interface CancelWaitingPorts extends TaskActionPorts {
   readonly broker: NonNullable<TaskActionPorts['broker']> & Pick<Broker, 'depth'>
-  /** How long nothing new may come on record when the monitor's queue is empty, until all is. Default 5 s. */
+  /** How long nothing new may come on record when the monitor's queue is empty, until all is. Default 10 s. */
   readonly settleMs?: number
 }
 
 const MOST = 1_000_000
 const LOOK_AGAIN_MS = 200
 const GIVE_UP_MS = 120_000
-/** Monitors hold messages that the broker no longer counts: up to a hundred thousand tasks, which take seconds to write. */
-const SETTLE_MS = 5_000
+/** A monitor holds messages that the broker no longer counts: up to 200,000 tasks, which take it some seven seconds to write. */
+const SETTLE_MS = 10_000
 
 /** How many tasks are on record as waiting in a queue. */
 export function countWaiting(query: Query, purged: PurgedQueue): Promise<number> {
@@ -46,7 +46,6 @@ export function countWaiting(query: Query, purged: PurgedQueue): Promise<number>
 export async function* cancelWaiting(ports: CancelWaitingPorts, purged: PurgedQueue): AsyncGenerator<TaskOutcome[]> {
   const { database, settleMs = SETTLE_MS } = ports
   const called = new Set<string>()
-  const giveUpAt = performance.now() + GIVE_UP_MS
   for (let hasRead = false; ;) {
     let isAnyNew = false
     for await (const ids of tasksByFilter(database.query, waitingIn(purged), MOST)) {
@@ -58,12 +57,16 @@ export async function* cancelWaiting(ports: CancelWaitingPorts, purged: PurgedQu
       yield outcomes
     }
     if (hasRead && !isAnyNew) return
+    const askedAt = performance.now()
     while (!(hasRead = await isRecordUpToDate(ports.broker))) {
-      if (performance.now() > giveUpAt) throw recordIsBehind()
+      if (performance.now() - askedAt > GIVE_UP_MS) throw recordIsBehind()
       await delay(LOOK_AGAIN_MS)
       yield []
     }
-    await delay(settleMs)
+    for (let leftMs = settleMs; leftMs > 0; leftMs -= LOOK_AGAIN_MS) {
+      await delay(LOOK_AGAIN_MS)
+      yield []
+    }
   }
 }
 

@@ -65,15 +65,28 @@ describe('createQueueWindow', () => {
     expect(left).toEqual([0])
   })
 
-  it('does not ask the broker while there is room, and not more often than every 50 ms', async () => {
+  it('asks the broker first, not again within a second while there is room, and never more often than every 50 ms', async () => {
     const { publish, state } = setUp()
     await publish(1, 500)
     await publish(1, 500)
-    expect(state.looks).toBe(0)
+    expect(state.looks).toBe(1)
     state.onWait = () => (state.messages = state.nowMs < 500 ? 1_000 : 0)
     await publish(1, 500)
     expect(state.nowMs).toBe(500)
     expect(state.looks).toBeLessThanOrEqual(11)
+  })
+
+  it('gives no room in a lane that it cannot look at, neither at first nor later', async () => {
+    const { publish, state } = setUp()
+    state.isAway = true
+    await expect(publish(1, 10)).rejects.toMatchObject({ code: 'BROKER_UNREACHABLE' })
+    state.isAway = false
+    expect(await publish(1, 10)).toBe(10)
+    state.isAway = true
+    state.nowMs += 1_000
+    expect(await publish(1, 10)).toBe(10)
+    state.nowMs += 1
+    await expect(publish(1, 10)).rejects.toMatchObject({ code: 'BROKER_UNREACHABLE' })
   })
 
   it('keeps the lane no fuller than workers need, and fills it up for fast ones', async () => {

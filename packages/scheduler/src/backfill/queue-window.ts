@@ -6,6 +6,9 @@ import { createPublishedItems } from './published-items.ts'
 /** How long to wait before the broker is asked again. A worker takes a few hundred tasks meanwhile. */
 const LOOK_EVERY_MS = 50
 
+/** A lane is looked at before something is published that has not been for so long: it may be gone. */
+const LOOK_LASTS_MS = 1_000
+
 /** A lane is kept at least this full, so that no worker waits from one look to the next. */
 const LEAST_LEVEL = 1_000
 
@@ -58,6 +61,7 @@ export function createQueueWindow({
   /** In the lane when the broker was asked last. */
   let waiting = 0
   let askedAtMs = Number.NEGATIVE_INFINITY
+  let answeredAtMs = Number.NEGATIVE_INFINITY
   /** Published since then, and about to be. */
   let publishedSince = 0
   let reserved = 0
@@ -82,13 +86,14 @@ export function createQueueWindow({
     // What is confirmed while the broker answers may be counted twice, never not at all.
     const before = publishedSince
     waiting = published.newest(await unlessAborted(depth(), signal))
+    answeredAtMs = now()
     publishedSince -= before
     adaptLevel()
   }
 
   const reserveNext = async (least: number, most: number, signal: AbortSignal): Promise<Room> => {
     const worth = (): number => Math.min(least, limit())
-    while (free() < worth()) await look(signal)
+    while (free() < worth() || now() - answeredAtMs > LOOK_LASTS_MS) await look(signal)
     const tasks = Math.min(most, free())
     reserved += tasks
     let isReserved = true

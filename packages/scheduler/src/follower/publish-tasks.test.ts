@@ -1,34 +1,30 @@
 import { setImmediate } from 'node:timers/promises'
 
-import { type JsonObject, taskId, type TaskMessage } from '@blockmill/core'
+import { defineTask, type JsonObject, type TaskMessage } from '@blockmill/core'
 import { describe, expect, it } from 'vitest'
 
 import { createRecordingBroker, type RecordingBroker } from '../../test/recording-broker.ts'
+import { planMessages } from '../planner/plan-messages.ts'
 import { publishTasks } from './publish-tasks.ts'
 
+const snapshot = defineTask({ name: 'snapshot', run: () => null })
+
+/** A message of some blocks, as it is planned but for what is said of it. */
 function message(blocks: readonly number[], args: JsonObject = {}, head: Partial<TaskMessage> = {}): TaskMessage {
-  return {
-    v: 1,
+  const [planned] = planMessages({
     chain: 'dev',
-    task: 'snapshot',
-    queue: 'default',
-    lane: 'normal',
-    priority: 10,
-    attempt: 1,
-    postpones: 0,
-    maxAttempts: 3,
-    scheduledAt: '2026-01-02T03:04:05.678Z',
-    cause: 'live',
-    items: blocks.map((number) => ({
-      id: taskId({ chain: 'dev', task: 'snapshot', args, block: { number } }),
-      block: { number },
-      args,
-    })),
-    ...head,
-  }
+    definition: snapshot,
+    args,
+    blocks: blocks.map((number) => ({ number })),
+    cause: 'backfill',
+    chunk: blocks.length,
+    scheduledAt: new Date('2026-01-02T03:04:05.678Z'),
+    defaultMaxAttempts: 3,
+  })
+  return { ...(planned as TaskMessage), ...head }
 }
 
-const live = (count: number, args?: JsonObject) =>
+const separate = (count: number, args?: JsonObject) =>
   Array.from({ length: count }, (_, index) => message([index + 1], args))
 
 async function publish(messages: readonly TaskMessage[]): Promise<RecordingBroker> {
@@ -56,12 +52,12 @@ describe('publishTasks', () => {
   })
 
   it('sends each of several to its work queue, and tells the monitor of all in one message before', async () => {
-    const messages = live(3)
+    const messages = separate(3)
     const broker = await publish(messages)
     expect(broker.messages).toEqual(messages)
     expect(broker.announcements).toEqual([message([1, 2, 3])])
     expect(exchanges(broker)).toEqual(['events', 'work'])
-    expect(broker.ready(broker.topology.workQueue('default', 'normal'))).toHaveLength(3)
+    expect(broker.ready(broker.topology.workQueue('default', 'low'))).toHaveLength(3)
     expect(broker.ready(broker.topology.monitorQueue)).toHaveLength(1)
     expect(broker.published[0]).toMatchObject({
       routingKey: 'event.scheduled',
@@ -71,7 +67,7 @@ describe('publishTasks', () => {
   })
 
   it('announces at most 100 tasks at a time, and one that is left over goes with its copy', async () => {
-    const broker = await publish(live(201))
+    const broker = await publish(separate(201))
     expect(sizes(broker.announcements)).toEqual([100, 100])
     expect(broker.messages).toHaveLength(201)
     expect(exchanges(broker)).toEqual(['events', 'work', 'events', 'work', 'tasks'])
@@ -87,21 +83,21 @@ describe('publishTasks', () => {
 
   it('announces no more than 64 KiB', async () => {
     const args = { text: 'x'.repeat(20_000) }
-    const broker = await publish(live(7, args))
+    const broker = await publish(separate(7, args))
     expect(sizes(broker.announcements)).toEqual([3, 3])
     expect(broker.messages).toHaveLength(7)
-    expect(exchanges(await publish(live(2, { text: 'x'.repeat(40_000) })))).toEqual(['tasks'])
+    expect(exchanges(await publish(separate(2, { text: 'x'.repeat(40_000) })))).toEqual(['tasks'])
   })
 
   it.each<[string, Partial<TaskMessage>]>([
     ['another generation', { generation: 5 }],
     ['another queue', { queue: 'other' }],
-    ['another lane', { lane: 'low' }],
+    ['another lane', { lane: 'high' }],
     ['another task', { task: 'other' }],
     ['another number of attempts', { maxAttempts: 4 }],
     ['another time', { scheduledAt: '2026-01-02T03:04:05.679Z' }],
   ])('announces what differs by itself: %s', async (_, head) => {
-    const broker = await publish([...live(2), message([3], {}, head), message([4], {}, head), message([5])])
+    const broker = await publish([...separate(2), message([3], {}, head), message([4], {}, head), message([5])])
     expect(broker.announcements).toEqual([message([1, 2]), message([3, 4], {}, head)])
     expect(broker.messages).toHaveLength(5)
   })
@@ -109,14 +105,14 @@ describe('publishTasks', () => {
   it('publishes nothing when one of them is too large', async () => {
     const huge = message([9], { text: 'x'.repeat(1_100_000) })
     const broker = createRecordingBroker()
-    await expect(publishTasks(broker, [...live(3), huge])).rejects.toMatchObject({ code: 'MESSAGE_TOO_LARGE' })
+    await expect(publishTasks(broker, [...separate(3), huge])).rejects.toMatchObject({ code: 'MESSAGE_TOO_LARGE' })
     expect(broker.published).toEqual([])
   })
 
   it.each(['events', 'work'] as const)('fails when only a message to %s is refused', async (exchange) => {
     const broker = createRecordingBroker()
     broker.failNext(1, new Error('refused'), broker.topology.exchanges[exchange])
-    await expect(publishTasks(broker, live(3))).rejects.toThrow('refused')
+    await expect(publishTasks(broker, separate(3))).rejects.toThrow('refused')
     const sent = { announcements: broker.announcements.length, messages: broker.messages.length }
     expect(sent).toEqual(exchange === 'events' ? { announcements: 0, messages: 3 } : { announcements: 1, messages: 2 })
   })
@@ -125,7 +121,7 @@ describe('publishTasks', () => {
     const broker = createRecordingBroker()
     const name = broker.topology.exchanges[exchange]
     broker.confirm(false, name)
-    const publishing = publishTasks(broker, live(2))
+    const publishing = publishTasks(broker, separate(2))
     expect(await Promise.race([publishing.then(() => 'resolved'), setImmediate('waits')])).toBe('waits')
     expect([broker.announcements.length, broker.messages.length]).toEqual([1, 2])
     broker.confirm(true, name)

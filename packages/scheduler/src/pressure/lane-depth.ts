@@ -11,6 +11,6 @@ export async function laneDepth(broker: Pick<Broker, 'depth'>, queue: string): P
   if (depth !== undefined) return depth.messages
   throw new RetryableError(
     'BROKER_PUBLISH_FAILED',
-    `The queue "${queue}" was deleted from the broker, so no worker would get what is scheduled. Start a worker that serves it, or restart the scheduler: both declare it.`,
+    `The queue "${queue}" is not on the broker, or not available, so no worker would get what is scheduled. Start a worker that serves it, or restart the scheduler: both declare it.`,
   )
 }

@@ -36,14 +36,16 @@ describe('createQueuePressure', () => {
     expect(await pressure.isFull('a', 'low', 101)).toBe(false)
   })
 
-  it('says of a lane that was deleted what to do', async () => {
+  it('says of a lane that was deleted what to do, and asks anew', async () => {
     const { topology, state, pressure } = setUp()
     state.gone = topology.workQueue('b', 'low')
     await expect(pressure.isFull('b', 'low')).rejects.toMatchObject({
       code: 'BROKER_PUBLISH_FAILED',
       message:
-        'The queue "blockmill.work.b.low" was deleted from the broker, so no worker would get what is scheduled. Start a worker that serves it, or restart the scheduler: both declare it.',
+        'The queue "blockmill.work.b.low" is not on the broker, or not available, so no worker would get what is scheduled. Start a worker that serves it, or restart the scheduler: both declare it.',
     })
+    state.gone = ''
+    expect(await pressure.isFull('b', 'low')).toBe(false)
   })
 
   it('asks the broker once a second for each lane that has room, however many ask', async () => {
