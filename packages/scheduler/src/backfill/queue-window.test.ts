@@ -76,6 +76,18 @@ describe('createQueueWindow', () => {
     expect(state.looks).toBeLessThanOrEqual(11)
   })
 
+  it('does not take an idle lane for one that workers empty fast', async () => {
+    const { publish, state } = setUp(10_000)
+    expect(await publish(1, 5_000)).toBe(1_000)
+    state.messages = 0
+    for (let count = 0; count < 5; count += 1) {
+      state.nowMs += 2_000
+      expect(await publish(1, 1)).toBe(1)
+      state.messages = 0
+    }
+    expect(await publish(1, 5_000)).toBe(1_999)
+  })
+
   it('gives no room in a lane that it cannot look at, neither at first nor later', async () => {
     const { publish, state } = setUp()
     state.isAway = true

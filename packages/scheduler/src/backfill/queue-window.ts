@@ -88,12 +88,17 @@ export function createQueueWindow({
     waiting = published.newest(await unlessAborted(depth(), signal))
     answeredAtMs = now()
     publishedSince -= before
-    adaptLevel()
   }
 
   const reserveNext = async (least: number, most: number, signal: AbortSignal): Promise<Room> => {
     const worth = (): number => Math.min(least, limit())
-    while (free() < worth() || now() - answeredAtMs > LOOK_LASTS_MS) await look(signal)
+    for (;;) {
+      const hasRoom = free() >= worth()
+      if (hasRoom && now() - answeredAtMs <= LOOK_LASTS_MS) break
+      await look(signal)
+      // An empty lane that nobody fills up says nothing of its workers.
+      if (!hasRoom) adaptLevel()
+    }
     const tasks = Math.min(most, free())
     reserved += tasks
     let isReserved = true
