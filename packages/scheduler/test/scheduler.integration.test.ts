@@ -218,9 +218,8 @@ describe('a scheduler on a real broker and database', () => {
     expect(new Set(chunks)).toEqual(new Set([50]))
     await waitFor(() => scheduled('a').length === 301, { describe: 'the monitor to be told of all' })
     expect(new Set(scheduled('a'))).toEqual(new Set(blocks(4_700, 5_000)))
-    expect(new Set(messages.map(({ lane, items }) => [lane, items.length].join(' ')))).toEqual(
-      new Set(['normal 1', 'low 100']),
-    )
+    const told = new Set(messages.map(({ lane, items }) => `${lane} ${items.length}`))
+    expect(told).toEqual(new Set(['normal 1', 'low 100']))
   })
 
   it('says what it schedules when it starts', async () => {

@@ -13,7 +13,7 @@ export const ERROR_CODES = {
   BROKER_UNREACHABLE: 'The broker could not be reached or went away.',
   BROKER_TOPOLOGY_MISMATCH: 'A queue or exchange exists with other arguments than Blockmill declares.',
   BROKER_PUBLISH_FAILED:
-    'The broker did not confirm a message: it was rejected, returned, or the confirm timed out; or its queue is gone.',
+    'The broker did not confirm a message: it was rejected, returned or timed out, or its queue is gone.',
   DATABASE_REFUSED: 'PostgreSQL refused the credentials or the database does not exist.',
   DATABASE_UNREACHABLE: 'PostgreSQL could not be reached or went away.',
   DATABASE_SCHEMA_OUTDATED: 'The database schema is older or newer than this version of Blockmill expects.',
